@@ -12,6 +12,7 @@ from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
 from statsmodels_lmm.core.criteria.saturation import is_saturated
 from statsmodels_lmm.core.criteria.units import Units, rescaled_theta
 from statsmodels_lmm.core.engines.choice import engine_for
+from statsmodels_lmm.core.residuals.fixed_sums import fixed_sums
 from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.search.correlated import search_correlated
 from statsmodels_lmm.core.search.newton import Settings, stay
@@ -356,19 +357,21 @@ class CrossedMixedLM(MixedModel):
 
     def _criterion(self, reml, is_centered=False):
         """The criterion of a model with errors, in standardized units."""
-        data, engine, _ = self._prepared_errors()
+        data, engine, _, sums = self._prepared_errors()
         model = replace(self.residual.model, is_centered=is_centered)
-        return Correlated(engine, Rows(data.endog, data.exog), model, reml)
+        return Correlated(engine, Rows(data.endog, data.exog), model, reml, sums)
 
     def _prepared_errors(self):
-        """Standardized data, engine and units of a model with errors."""
+        """Standardized data, engine, units and fixed sums of a model with errors."""
         if not self._cross:
             data = self._standardized()
             layout = self.residual.model.layout
             terms = tuple(spread_if_crossed(f, layout) for f in data.terms)
             data = replace(data, terms=terms)
             engine = engine_for(terms, len(data.endog))
-            self._cross = data, engine, Units(data, engine.plan)
+            rows = Rows(data.endog, data.exog)
+            sums = fixed_sums(engine, rows, self.residual.model)
+            self._cross = data, engine, Units(data, engine.plan), sums
         return self._cross
 
     def loglike(self, params: Any, reml: bool = True) -> float:
@@ -541,7 +544,7 @@ class CrossedMixedLM(MixedModel):
     def _deviance(self, theta, reml):
         """The criterion at a given theta, in standardized units."""
         if self.residual is not None:
-            found = self._criterion(reml).evaluate(self._point_at(theta))
+            found = self._criterion(reml).whitened.evaluate(self._point_at(theta))
             if found is None:
                 raise ValueError("the criterion cannot be evaluated there")
             return found

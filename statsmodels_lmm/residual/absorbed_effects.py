@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.distinct_rows import distinct_rows
 from statsmodels_lmm.core.rows.spans import spans, with_constant
 
 
@@ -37,7 +38,7 @@ def absorbs(errors, others, weights, effects, columns):
         return False
     if errors.structure.name == "us":
         visits = np.column_stack([errors.parts, errors.where])
-        number = np.unique(visits, axis=0, return_inverse=True)[1].ravel()
+        _, number = distinct_rows(visits)
         if spans(with_constant(errors.log_sd), np.eye(number.max() + 1)[number]):
             return determines(visits, columns)
     of_one_variance = others is None or not others.log_sd.size
@@ -57,4 +58,4 @@ def determines(values, other):
     """Whether rows with the same values have the same other values."""
     values, other = (np.reshape(v, (len(v), -1)) for v in (values, other))
     both = np.column_stack([values, other])
-    return len(np.unique(both, axis=0)) == len(np.unique(values, axis=0))
+    return len(distinct_rows(both)[0]) == len(distinct_rows(values)[0])

@@ -39,11 +39,16 @@ from statsmodels_lmm.core.criteria.derivatives import (
 )
 from statsmodels_lmm.core.criteria.deviance import (
     EXACT_BELOW,
+    VISIBLE,
     ProfiledDeviance,
     profiled_deviance,
+    subtraction_error,
 )
 from statsmodels_lmm.core.criteria.projection_forms import ProjectionForm
+from statsmodels_lmm.core.criteria.summed_forms import SummedErrors, SummedForms
+from statsmodels_lmm.core.residuals.fixed_sums import FixedSums
 from statsmodels_lmm.core.residuals.layout import nested_in_levels
+from statsmodels_lmm.core.residuals.patterns import PatternCovariance
 from statsmodels_lmm.core.residuals.whitening import ResidualCovariance, Whitening
 from statsmodels_lmm.core.rows.spread_effects import SpreadEffects
 from statsmodels_lmm.core.structures.free_parameters import FreeParameters
@@ -63,10 +68,13 @@ class CorrelatedDeviance(ProfiledDeviance):
         The covariance of the errors; rows and products are whitened by it.
     criterion : Correlated
         The criterion as a function.
+    errors : SummedErrors, optional
+        The sums from which the products were combined, without rows.
     """
 
     whitening: Any = field(kw_only=True)
     criterion: Any = field(kw_only=True, repr=False)
+    errors: SummedErrors | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def extra(self):  # type: ignore[override]
@@ -95,21 +103,33 @@ class CorrelatedDeviance(ProfiledDeviance):
         """What changes of the covariance matrix do to the fit."""
         return CorrelatedForms(self)
 
+    @cached_property
+    def _forms(self):
+        """What of them the derivatives need, from sums if there are any."""
+        return self.variance_forms if self.errors is None else SummedForms(self)
+
     def elsewhere(self, point):
         """The criterion at another point."""
         return self.criterion.evaluate(point)
 
     # rows ------------------------------------------------------------------------
 
+    @cached_property
+    def _whitened(self):
+        """The products of whitened rows."""
+        if self.errors is None:
+            return self.elimination.products
+        return self.criterion.whitened_products(self.whitening)
+
     @property
     def terms(self):
         """The terms, with whitened effects."""
-        return self.elimination.products.plan.terms
+        return self._whitened.plan.terms
 
     @cached_property
     def residuals(self):
         """e, the whitened residuals, shape (n,)."""
-        rows = self.elimination.products.rows.columns() @ self.contrast
+        rows = self._whitened.rows.times(self.contrast)
         for term, modes in zip(self.terms, self.modes):
             rows = rows - term.times(modes)
         return rows
@@ -117,7 +137,7 @@ class CorrelatedDeviance(ProfiledDeviance):
     @cached_property
     def fixed_rows(self):
         """(X - Z M Z'X) F^-T, shape (n, p)."""
-        rows = self.elimination.products.rows.columns()[:, :-1]
+        rows = self._whitened.rows.columns()[:, :-1]
         for term, modes in zip(self.terms, self.fixed_modes):
             rows = rows - term.times(np.moveaxis(modes, -1, 0)).T
         return solve_lower(self.fixed_root, rows.T).T
@@ -131,7 +151,7 @@ class CorrelatedDeviance(ProfiledDeviance):
     @cached_property
     def _average(self):
         duals = dual_matrices(self)
-        first, products = self.variance_forms.products_of(self._directions)
+        first, products = self._forms.products_of(self._directions)
         working, observed = first / self.scale, products / self.scale
         curvature = observed - np.outer(working, working) / self.nu
         parts = consecutive(f.n_free for f in self.factors)
@@ -158,7 +178,7 @@ class CorrelatedDeviance(ProfiledDeviance):
     @cached_property
     def error_slopes(self):
         """Derivatives in the coordinates of phi, shape (m,)."""
-        return self.whitening.paired(self.form)
+        return self._forms.error_slopes()
 
     def derivatives(self, exact=False):
         """
@@ -177,7 +197,7 @@ class CorrelatedDeviance(ProfiledDeviance):
 
     @cached_property
     def _exact(self):
-        average, forms = self._average, self.variance_forms
+        average, forms = self._average, self._forms
         if not forms.are_affordable:
             own = np.ones(sum(f.n_free for f in self.factors))
             lengths = np.append(own, self.whitening.model.units)
@@ -218,22 +238,27 @@ class Correlated(Criterion):
         The covariance of the errors.
     reml : bool
         Whether it is the REML criterion.
+    sums : FixedSums, optional
+        Sums that combine to the products; by default whitened rows are added up.
     """
 
     engine: Any
     rows: Any
     model: ResidualCovariance
     reml: bool
+    sums: FixedSums | None = None
 
     @cached_property
     def exact_below(self):  # type: ignore[override]
         """The promised decrease below which the Hessian saves more than it costs."""
+        if self.sums is not None:
+            return EXACT_BELOW
         return EXACT_BELOW if is_affordable(self.first_products, self.model) else 0.0
 
     @cached_property
     def first_products(self):
         """Cross-products where a search usually starts."""
-        return self.products_at(self.model.at(self.model.start()))
+        return self.products_at(self.model.start())
 
     @property
     def k_fixed(self):
@@ -243,24 +268,79 @@ class Correlated(Criterion):
 
     def turned(self, change):
         """The criterion with [X y] times a matrix, see `Products.turned`."""
-        return replace(self, rows=self.rows.turned(change))
+        sums = None if self.sums is None else self.sums.turned(change)
+        return replace(self, rows=self.rows.turned(change), sums=sums)
 
-    def products_at(self, whitening: Whitening):
+    def with_response(self, endog):
+        """The criterion of another response, in standardized units, shape (n,)."""
+        rows = replace(self.rows, endog=endog)
+        sums = None if self.sums is None else self.sums.with_response(rows)
+        return replace(self, rows=rows, sums=sums)
+
+    def products_at(self, x):
+        """Cross-products at coordinates x, combined if possible."""
+        products, _ = self._combined(x)
+        return products or self.whitened_products(self.model.at(x))
+
+    def whitened_products(self, whitening: Whitening):
         """Cross-products of the whitened rows."""
         return self.engine.gather(self.rows, whitening)
 
+    @cached_property
+    def _representatives(self):
+        """The covariance of one group of each pattern of the sums, if there are any."""
+        sums = self.sums
+        return None if sums is None else sums.patterns.representatives(self.model)
+
+    def _combined(self, x):
+        """Products from the sums, and SummedErrors; None where rows are needed."""
+        sums, one_of_each = self.sums, self._representatives
+        if sums is None or one_of_each is None:
+            return None, None
+        covariance = PatternCovariance.at(sums.patterns, one_of_each, x)
+        weights = sums.entries.values(covariance)
+        products = None if weights is None else sums.combined(weights)
+        return products, SummedErrors(covariance, sums)
+
     def evaluate(self, point):
         """The CorrelatedDeviance at factors and coordinates, or None if undefined."""
-        *factors, phi = point
-        whitening = self.model.at(phi.values)
         try:
-            products = self.products_at(whitening)
-            plain = profiled_deviance(products, factors, self.reml)
-            own = {f.name: getattr(plain, f.name) for f in fields(ProfiledDeviance)}
-            own["value"] = own["value"] + whitening.log_determinant
+            return self._from_sums(point) or self._from_rows(point)
         except np.linalg.LinAlgError:
             return None
-        return CorrelatedDeviance(**own, whitening=whitening, criterion=self)
+
+    @property
+    def whitened(self):
+        """The criterion that adds up whitened rows at each point."""
+        return replace(self, sums=None)
+
+    def _from_sums(self, point):
+        """The criterion from the sums; None if too many digits are lost."""
+        *factors, phi = point
+        products, errors = self._combined(phi.values)
+        if products is None:
+            return None
+        plain = profiled_deviance(products, factors, self.reml)
+        if subtraction_error(products.nobs, plain.nu, plain.squares) > VISIBLE:
+            return None
+        whitening = self.model.at(phi.values)
+        return self._with(plain, whitening, errors.covariance.log_determinant, errors)
+
+    def _from_rows(self, point):
+        """The criterion from whitened rows."""
+        *factors, phi = point
+        whitening = self.model.at(phi.values)
+        products = self.whitened_products(whitening)
+        plain = profiled_deviance(products, factors, self.reml)
+        return self._with(plain, whitening, whitening.log_determinant)
+
+    def _with(self, plain, whitening, log_determinant, errors=None):
+        """The criterion from that of independent errors."""
+        own = {f.name: getattr(plain, f.name) for f in fields(ProfiledDeviance)}
+        own["value"] = own["value"] + log_determinant
+        return CorrelatedDeviance(
+            **own, whitening=whitening, criterion=self, errors=errors
+        )
 
 
 def spread_if_crossed(term, layout):

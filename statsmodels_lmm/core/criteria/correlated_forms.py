@@ -32,6 +32,7 @@ from statsmodels_lmm.core.criteria.derivatives import (
 from statsmodels_lmm.core.criteria.variance_forms import VarianceForms, expected_traces
 from statsmodels_lmm.core.engines.levels import level_gram
 from statsmodels_lmm.core.residuals.natural import natural_curvature, of_user
+from statsmodels_lmm.core.residuals.patterns import PatternCovariance, Patterns
 
 ENTRIES = 4_000_000
 """Size of the largest array formed for a batch of columns."""
@@ -135,15 +136,20 @@ class CorrelatedForms(VarianceForms):
         if changes:
             first, columns = working_columns(deviance, changes)
         count = len(first)
-        q = deviance.bent_residuals
-        out = np.zeros((count + q.shape[1],) * 2)
+        own, across, between = self._bent_products()
+        out = np.zeros((count + len(own),) * 2)
         if changes:
             out[:count, :count] = projected_products(deviance, columns)
-        across, out[count:, count:] = self._projected_rows(q)
+        out[count:, count:] = between
         for c, r in zip(columns, across):
             out[:count, count:] += level_gram(c, r)
         out[count:, :count] = out[:count, count:].T
-        return np.append(first, deviance.residuals @ q), out
+        return np.append(first, own), out
+
+    def _bent_products(self):
+        """e'q_k, Z'P q_k of each term and q_k'P q_l for q_k = B_k e."""
+        q = self.deviance.bent_residuals
+        return self.deviance.residuals @ q, *self._projected_rows(q)
 
     def _lengths(self, m):
         """Changes of sigma^2 V per unit of the coordinates are sigma^2 B_k."""
@@ -153,10 +159,13 @@ class CorrelatedForms(VarianceForms):
 
     def _projected_rows(self, q):
         """Z'P q of each term, shapes (l, k, m), and q'P q, for columns q (n, m)."""
-        deviance = self.deviance
-        half, total, across = deviance.fixed_rows.T @ q, q.T @ q, []
-        if deviance.terms:
-            sums = [term.level_sums(q) for term in deviance.terms]
+        sums = [term.level_sums(q) for term in self.deviance.terms]
+        return self._projected(sums, self.deviance.fixed_rows.T @ q, q.T @ q)
+
+    def _projected(self, sums, half, total):
+        """The same from Z'q of each term, G'q and q'q."""
+        deviance, across = self.deviance, []
+        if sums:
             modes = deviance.elimination.solve(sums)
             total = total - sum(map(level_gram, sums, modes))
             across = deviance.elimination.project(sums)
@@ -199,6 +208,10 @@ class CorrelatedForms(VarianceForms):
         out[:count, :count] = own
         out[count:, count:] = 0.5 * self.second_traces()
         return out
+
+    def error_slopes(self):
+        """tr(P B_k) - e'B_k e / scale, shape (c,)."""
+        return self._whitening.paired(self.deviance.form)
 
     def second_traces(self):
         """tr(P B_kl) - e'B_kl e / scale, shape (c, c)."""
@@ -319,42 +332,66 @@ class CorrelatedForms(VarianceForms):
 
     def _dense_traces(self):
         """The traces from H as a whole matrix."""
-        deviance, whitening = self.deviance, self._whitening
+        deviance = self.deviance
         columns = [as_array(sparse.csr_array(f.indicator())) for f in deviance.terms]
         widths = [each.shape[1] for each in columns]
         z = np.hstack([np.zeros((len(deviance.residuals), 0)), *columns])
         q, half = z.shape[1], self._fixed
         if q:
             half = np.hstack([z @ _root(self._inverse(widths)), half])
+        both, once, plain = self._bent_grams(np.hstack([z, half]), q)
+        own, mixed, inner = both[:, :q, :q], both[:, q:, :q], both[:, q:, q:]
         projected = half.T @ z
-        c = self.n_coordinates
-        once, parts = np.zeros((c, c)), [np.zeros((c, half.shape[1], 0))]
-        for columns in self._batches(half.shape[1]):
-            bent = whitening.bent(half[:, columns])
-            parts.append(half.T @ bent)
-            flat = bent.reshape(len(bent), -1)
-            once += flat @ flat.T
-        inner = np.concatenate(parts, axis=-1)
-        twice = np.einsum("kab,lba->kl", inner, inner)
-        turned, blocks = self._turned(z, half, projected, inner), []
+        mixed = projected.T @ mixed
+        turned = own - mixed - transpose(mixed) + projected.T @ inner @ projected
+        blocks = []
         for term, place in zip(deviance.terms, consecutive(widths)):
             shape = term.n_levels, term.k_effects
-            own = turned[:, place, place].reshape(-1, *shape, *shape)
-            blocks.append(np.einsum("kgagb->kab", own))
-        return PairTraces(blocks, whitening.pair_traces(), once, twice)
+            of_term = turned[:, place, place].reshape(-1, *shape, *shape)
+            blocks.append(np.einsum("kgagb->kab", of_term))
+        twice = np.einsum("kab,lba->kl", inner, inner)
+        return PairTraces(blocks, plain, once, twice)
 
-    def _turned(self, z, half, projected, inner):
-        """Z'P B_k P Z, shape (c, q, q)."""
-        whitening, parts = self._whitening, []
-        for columns in self._batches(z.shape[1]):
-            bent = whitening.bent(z[:, columns])
-            parts.append(np.concatenate([z.T @ bent, half.T @ bent], axis=1))
-        if not parts:
-            return np.zeros((len(inner), 0, 0))
-        both = np.concatenate(parts, axis=-1)
-        q = z.shape[1]
-        own, mixed = both[:, :q], projected.T @ both[:, q:]
-        return own - mixed - transpose(mixed) + projected.T @ inner @ projected
+    def _bent_grams(self, columns, start):
+        """
+        Products with derivatives B_k for columns A, of which the last are H.
+
+        Returns
+        -------
+        both, once, plain : ndarray
+            A'B_k A, tr(H'B_k B_l H) and tr(B_k B_l), shapes (c, a, a), (c, c), (c, c).
+        """
+        whitening, width = self._whitening, columns.shape[1]
+        patterns = Patterns.of(whitening.model)
+        if patterns.n_entries * width**2 <= ENTRIES:
+            return self._by_pattern(patterns, columns, start)
+        c = self.n_coordinates
+        parts, once = [np.zeros((c, width, 0))], np.zeros((c, c))
+        for place in self._batches(width):
+            bent = whitening.bent(columns[:, place])
+            parts.append(columns.T @ bent)
+            flat = bent[..., max(start - place.start, 0) :].reshape(len(bent), -1)
+            once += flat @ flat.T
+        return np.concatenate(parts, axis=-1), once, whitening.pair_traces()
+
+    def _by_pattern(self, patterns, columns, start):
+        """See `_bent_grams`; products of rows are added up before B_k enters."""
+        whitening, width = self._whitening, columns.shape[1]
+        one_of_each = patterns.representatives(whitening.model)
+        covariance = PatternCovariance.at(patterns, one_of_each, whitening.x)
+        both, halves = np.zeros((self.n_coordinates, width**2)), []
+        for batch, bends in zip(patterns.batches, covariance.bends):
+            m = batch.rows.shape[1]
+            sums = np.empty((len(batch.counts), m, width, m, width))
+            for out, i, j in zip(sums, batch.starts[:-1], batch.starts[1:]):
+                inside = columns[batch.rows[i:j]].reshape(j - i, m * width)
+                out[...] = (inside.T @ inside).reshape(m, width, m, width)
+            flat = bends.reshape(len(bends), -1)
+            both += flat @ sums.swapaxes(2, 3).reshape(flat.shape[1], width**2)
+            own = sums[:, :, start:, :, start:]
+            halves.append(np.einsum("pmana->pmn", own))
+        both = both.reshape(len(both), width, width)
+        return both, covariance.products(halves), covariance.pair_traces()
 
     def _inverse(self, widths):
         """M as a whole matrix, shape (q, q)."""

@@ -259,7 +259,7 @@ def profiled_deviance(products, factors, reml):
     nu = products.nobs - products.k_fixed if reml else products.nobs
     elimination, inverse = products.eliminate(roots), None
     coefficients, fixed_root, squares = _least_squares(elimination)
-    rounding = EPSILON * products.nobs * nu / np.maximum(squares, TINY)
+    rounding = subtraction_error(products.nobs, nu, squares)
     alone = squares.ndim == 0 and products.rows is not None
     if alone and rounding > VISIBLE:
         elimination, inverse, spread = from_rows(products, roots)
@@ -286,6 +286,11 @@ def profiled_deviance(products, factors, reml):
         np.maximum(elimination.precision * np.abs(value), rounding),
         inverse,
     )
+
+
+def subtraction_error(nobs, nu, squares):
+    """Rounding error of the criterion if r^2 was found by subtraction, shape (...)."""
+    return EPSILON * nobs * nu / np.maximum(squares, TINY)
 
 
 def _least_squares(elimination):

@@ -149,6 +149,32 @@ class BlockEngine:
             tail=self._tail_gram(plan),
         )
 
+    def of_sums(self, nobs, diagonal, level_sums, gram):
+        """
+        The products of one grouped term, or none, from sums formed elsewhere.
+
+        Parameters
+        ----------
+        nobs : int
+            Number of rows n.
+        diagonal, level_sums : ndarray
+            Z'Z and Z'W of each level, shapes (l, k, k) and (l, k, w).
+        gram : ndarray
+            W'W, shape (w, w).
+
+        Returns
+        -------
+        CrossProducts
+            Without rows.
+        """
+        plan, count = self._without_rows, len(self.plan.terms)
+        own = (level_sums,) * count, gram, (diagonal,) * count
+        return CrossProducts(plan, nobs, *own, {}, (None,) * count, np.zeros((0, 0)))
+
+    @cached_property
+    def _without_rows(self):
+        return self.plan.take(slice(0))
+
     @cached_property
     def _places(self):
         """Rows and columns of the entries of each link."""

@@ -1,6 +1,6 @@
 """Fits of a model with correlated errors to many responses, one by one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -84,8 +84,7 @@ class CorrelatedRefitting:
     def _search(self, response):
         """The criterion at the optimum and the Optimum; None if it was not found."""
         endog = response * self.root_weights / self.data.response_scale
-        rows = replace(self.criterion.rows, endog=endog)
-        criterion = replace(self.criterion, rows=rows)
+        criterion = self.criterion.with_response(endog)
         factors = [f.lifted(OFF_BOUNDARY) for f in self.factors]
         try:
             start = [*factors, FreeParameters(self.x)]

@@ -31,8 +31,9 @@ class Autoregressive(ResidualStructure):
 
     def lag(self, phi, before, after):
         """Powers of rho and their derivatives, see `ResidualStructure.lag`."""
-        value, slope, bend = self._powers(phi[0], after - before)
-        return value, slope[None], bend[None, None]
+        rho, d = phi[0], after - before
+        slope, bend = self._slope(rho, d), self._bend(rho, d)
+        return self._power(rho, d), slope[None], bend[None, None]
 
     def correlation(self, phi, where):
         """rho^|t - s|, shape (..., m, m)."""
@@ -40,16 +41,19 @@ class Autoregressive(ResidualStructure):
 
     def derivative(self, phi, where):
         """Derivatives in rho, shape (1, ..., m, m)."""
-        return self._powers(phi[0], gaps(where))[1][None]
+        return self._slope(phi[0], gaps(where))[None]
 
     def second_derivative(self, phi, where):
         """Second derivatives in rho, shape (1, 1, ..., m, m)."""
-        return self._powers(phi[0], gaps(where))[2][None, None]
+        return self._bend(phi[0], gaps(where))[None, None]
 
-    def _powers(self, rho, d):
-        """rho^d and its derivatives."""
-        slope = d * self._power(rho, d - 1.0)
-        return self._power(rho, d), slope, d * (d - 1.0) * self._power(rho, d - 2.0)
+    def _slope(self, rho, d):
+        """The derivative of rho^d."""
+        return d * self._power(rho, d - 1.0)
+
+    def _bend(self, rho, d):
+        """The second derivative of rho^d."""
+        return d * (d - 1.0) * self._power(rho, d - 2.0)
 
     @staticmethod
     def _power(rho, exponents):
@@ -82,6 +86,11 @@ class ContinuousAutoregressive(Autoregressive):
         """The correlation from its logit, with all digits of a small one."""
         rho = np.clip(expit(x), LEAST, 1.0 - INSIDE)
         return rho, np.diag(rho * (1.0 - rho))
+
+    def bends(self, x, slopes, size):
+        """Second derivatives of the inverse logit."""
+        rho, slope = self.unfold(x, size)
+        return slopes * (1.0 - 2.0 * rho) * slope
 
     def fold(self, phi, size):
         """The logit of the correlation."""

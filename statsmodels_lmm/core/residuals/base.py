@@ -168,9 +168,38 @@ class ResidualStructure:
         jacobian : ndarray
             Derivatives of phi, by row, in x, shape (c, c).
         """
-        pairs = [_opened(p, value) for p, value in zip(self.parameters(size), x)]
-        values = np.array([value for value, _ in pairs])
-        return values, np.diag([slope for _, slope in pairs])
+        values, slopes, _ = self._opened(x, size)
+        return values, np.diag(slopes)
+
+    def _opened(self, x, size):
+        """Each parameter from its coordinate, with two derivatives, shape (3, c)."""
+        pairs = zip(self.parameters(size), x)
+        return np.reshape([_opened(p, value) for p, value in pairs], (-1, 3)).T
+
+    def bends(self, x, slopes, size):
+        """
+        Second derivatives of `unfold`, by default from differences of its own.
+
+        Parameters
+        ----------
+        x : ndarray
+            Coordinates, shape (c,).
+        slopes : ndarray
+            Weights of the parameters, shape (c,).
+        size : int
+            As for `parameters`.
+
+        Returns
+        -------
+        ndarray
+            The sum over the parameters, shape (c, c).
+        """
+        if type(self).unfold is ResidualStructure.unfold:
+            return np.diag(slopes * self._opened(x, size)[2])
+        ranges = [(-np.inf, np.inf)] * len(x)
+        turns = differenced_gradient(lambda t: self.unfold(t, size)[1], x, ranges)
+        out = np.einsum("lik,i->lk", turns, slopes)
+        return 0.5 * (out + out.T)
 
     def fold(self, phi, size):
         """Coordinates of given parameters, shape (c,)."""
@@ -187,7 +216,7 @@ def gaps(where):
 
 def bounded(x):
     """Numbers between -1 and 1 from coordinates, and their slopes."""
-    tanh = np.clip(np.tanh(x), INSIDE - 1.0, 1.0 - INSIDE)
+    tanh = np.minimum(np.maximum(np.tanh(x), INSIDE - 1.0), 1.0 - INSIDE)
     return tanh, 1.0 - tanh**2
 
 
@@ -197,16 +226,16 @@ def unbounded(values):
 
 
 def _opened(parameter, x):
-    """A parameter in an open range from a coordinate, and its derivative."""
+    """A parameter in an open range from a coordinate, and two derivatives."""
     low, high = parameter.lower, parameter.upper
     if np.isfinite(low) and np.isfinite(high):
         half = 0.5 * (high - low)
         value, slope = bounded(x)
-        return low + half * (1.0 + value), half * slope
+        return low + half * (1.0 + value), half * slope, -2.0 * half * value * slope
     if np.isfinite(low):
         size = np.exp(np.clip(x, -300.0, 300.0))
-        return low + size, size
-    return x, 1.0
+        return low + size, size, size
+    return x, 1.0, 0.0
 
 
 def _closed(parameter, value):

@@ -12,6 +12,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra.distinct_rows import distinct_rows
+
 GROUPS_PER_PATTERN = 8
 """Number of groups of a pattern from which one product for all of them is faster."""
 
@@ -166,15 +168,13 @@ def lay_out(groups, where, parts=None, relative=False):
         if relative:
             there = there - there[:, :1]
         keys = np.column_stack([parts[rows[:, 0]], there.reshape(len(rows), -1)])
-        _, one, pattern, counts = np.unique(
-            keys, axis=0, return_index=True, return_inverse=True, return_counts=True
-        )
-        by_pattern = np.argsort(pattern.ravel(), kind="stable")
+        one, pattern = distinct_rows(keys)
+        by_pattern = np.argsort(pattern, kind="stable")
         shape = (len(one), m) if np.ndim(where) == 1 else (len(one), m, -1)
         batches.append(
             Batch(
                 rows=rows[by_pattern],
-                starts=np.concatenate([[0], np.cumsum(counts)]),
+                starts=np.append(0, np.cumsum(np.bincount(pattern))),
                 where=there[one].reshape(shape).astype(np.asarray(where).dtype),
                 parts=parts[rows[one, 0]],
             )

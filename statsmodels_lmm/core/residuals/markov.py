@@ -24,6 +24,7 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import solve_banded
 
+from statsmodels_lmm.core.algebra.distinct_rows import distinct_rows
 from statsmodels_lmm.core.residuals.block_roots import by_parts
 
 
@@ -82,10 +83,8 @@ def chain_of(layout, of_visits):
     if not of_visits:
         before, after = np.zeros_like(before), after - before
     keys = np.column_stack([parts, before, after])
-    _, first, step = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    return Chain(
-        order, follows, step.ravel(), before[first], after[first], parts[first]
-    )
+    first, step = distinct_rows(keys)
+    return Chain(order, follows, step, before[first], after[first], parts[first])
 
 
 @dataclass(frozen=True)

@@ -48,26 +48,57 @@ class Unstructured(ResidualStructure):
     def unfold(self, x, size):
         """Correlations from the entries of the triangle, see `ResidualStructure`."""
         rows, columns = np.tril_indices(size, -1)
-        triangle = np.eye(size)
-        triangle[rows, columns] = np.sinh(x)
-        lengths = np.sqrt((triangle**2).sum(axis=1))
-        unit = triangle / lengths[:, None]
+        unit, _, turns = _directions(x, size)
         correlations = (unit @ unit.T)[rows, columns]
-        # d row_i / d sinh x_ij = (e_j - unit_i unit_ij) / length_i
-        jacobian = np.zeros((len(x), len(x)))
-        for k, (i, j) in enumerate(zip(rows, columns)):
-            turn = -unit[i] * unit[i, j]
-            turn[j] += 1.0
-            change = unit @ (turn / lengths[i])
-            jacobian[:, k] = np.where(rows == i, change[columns], 0.0)
-            jacobian[:, k] += np.where(columns == i, change[rows], 0.0)
+        change = turns @ unit.T  # of the products of row i with the other rows
+        jacobian = np.where(rows[:, None] == rows, change.T[columns], 0.0)
+        jacobian += np.where(columns[:, None] == rows, change.T[rows], 0.0)
         return correlations, jacobian * np.cosh(x)
+
+    def bends(self, x, slopes, size):
+        """Weighted second derivatives of `unfold`, see `ResidualStructure`."""
+        rows, columns = np.tril_indices(size, -1)
+        unit, lengths, turns = _directions(x, size)
+        weights = _matrix(slopes) - np.eye(size)
+        out = (turns @ turns.T) * weights[np.ix_(rows, rows)]
+        # within a row u of length l, the turns g_j and g_k, and g_j itself, change by
+        # -(u_j g_k + u_k g_j + u (e_j - u u_j)_k / l) / l
+        others = weights @ unit
+        entry, length = unit[rows, columns], lengths[rows]
+        along = (turns * others[rows]).sum(axis=1)
+        size_along = (unit * others).sum(axis=1)[rows] / length
+        mixed = np.outer(entry, along - 0.5 * size_along * entry)
+        bend = mixed + mixed.T + np.diag(size_along)
+        out = out - np.where(rows[:, None] == rows, bend / length, 0.0)
+        steps = np.cosh(x)
+        return out * np.outer(steps, steps) + np.diag(along * np.sinh(x))
 
     def fold(self, phi, size):
         """Entries of the triangle of given correlations."""
         root = np.linalg.cholesky(_matrix(phi))
         triangle = root / np.diagonal(root)[:, None]
         return np.arcsinh(triangle[np.tril_indices(size, -1)])
+
+
+def _directions(x, size):
+    """
+    The rows u of the triangle, and how they turn.
+
+    Returns
+    -------
+    unit, lengths : ndarray
+        Rows u_i of length one, and their lengths before, shapes (T, T) and (T,).
+    turns : ndarray
+        Derivatives (e_j - u_i u_ij) / length_i of row i in sinh of its entry j, shape
+        (c, T).
+    """
+    rows, columns = np.tril_indices(size, -1)
+    triangle = np.eye(size)
+    triangle[rows, columns] = np.sinh(x)
+    lengths = np.sqrt((triangle**2).sum(axis=1))
+    unit = triangle / lengths[:, None]
+    turns = np.eye(size)[columns] - unit[rows] * unit[rows, columns][:, None]
+    return unit, lengths, turns / lengths[rows][:, None]
 
 
 def _size(count):

@@ -19,7 +19,6 @@ from functools import cached_property
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.differences import differenced_gradient
 from statsmodels_lmm.core.residuals.base import ResidualStructure
 from statsmodels_lmm.core.residuals.block_roots import BlockRoots
 from statsmodels_lmm.core.residuals.layout import ResidualLayout
@@ -65,9 +64,9 @@ class ResidualCovariance:
     @cached_property
     def columns(self):
         """F, with columns of mean zero if it is centered, shape (n, s)."""
-        return (
-            self.log_sd - self.log_sd.mean(axis=0) if self.is_centered else self.log_sd
-        )
+        if not self.is_centered or not self.log_sd.size:
+            return self.log_sd
+        return self.log_sd - self.log_sd.mean(axis=0)
 
     @cached_property
     def chain(self):
@@ -140,7 +139,8 @@ class ResidualCovariance:
     @cached_property
     def units(self):
         """Natural step lengths of the coordinates, shape (m,)."""
-        lengths = np.sqrt((self.columns**2).mean(axis=0))
+        count = self.log_sd.shape[1]
+        lengths = np.sqrt((self.columns**2).mean(axis=0)) if count else np.zeros(0)
         gamma = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
         return np.append(np.ones(self.n_parts * self.n_correlations), gamma)
 
@@ -189,6 +189,8 @@ class Whitening:
     @cached_property
     def log_deviations(self):
         """Logarithms of the standard deviations of the rows over sigma, shape (n,)."""
+        if not self.model.log_sd.size:
+            return np.zeros(len(self.model.log_sd))
         return self.model.columns @ self.model.split(self.parameters)[1]
 
     @property
@@ -341,10 +343,13 @@ class Whitening:
 
     def _of_coordinates(self, slopes):
         """Slopes times the second derivatives of the parameters in the coordinates."""
-        if not self.model.n_correlations:
+        structure = self.model.structure
+        if structure is None:
             return 0.0
-        natural = np.linalg.solve(self.jacobian.T, slopes)
-        ranges = [(-np.inf, np.inf)] * len(self.x)
-        turns = differenced_gradient(lambda t: self.model.unfold(t)[1], self.x, ranges)
-        out = np.einsum("lik,i->lk", turns, natural)
-        return 0.5 * (out + out.T)
+        own, _ = self.model.split(np.linalg.solve(self.jacobian.T, slopes))
+        x, _ = self.model.split(self.x)
+        out, (parts, c) = np.zeros((len(slopes),) * 2), own.shape
+        for part in range(parts):
+            here = slice(part * c, (part + 1) * c)
+            out[here, here] = structure.bends(x[part], own[part], self.model.size)
+        return out

@@ -33,6 +33,14 @@ class Rows:
         whole[:, :p], whole[:, p] = self.exog, self.endog
         return whole if self.change is None else whole @ self.change
 
+    def times(self, contrast):
+        """W c for a vector c, without forming W, shape (n,)."""
+        if self.change is not None:
+            contrast = self.change @ contrast
+        if self.endog is None:
+            return self.exog @ contrast
+        return self.exog @ contrast[:-1] + contrast[-1] * self.endog
+
     def transformed(self, transform):
         """The same rows after a transform, see `row_transforms`."""
         endog = None if self.endog is None else transform.apply(self.endog)

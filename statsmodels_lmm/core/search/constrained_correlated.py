@@ -278,7 +278,7 @@ class CorrelatedSearch:
         tol = EXACT_TOLERANCE if constrained.is_exact else TOLERANCE
         descent = descend(constrained, start, Settings(MAX_EVALUATIONS, tol))
         end = descent.last.evaluation.deviance
-        products = self.criterion.products_at(end.whitening)
+        products = self.criterion.products_at(end.whitening.x)
         slope = constraint.direct_slope(products, end, at)
         coefficients = constraint.whole(end.coefficients, at)
         light = replace(end, elimination=None, coefficients=coefficients)
@@ -300,5 +300,5 @@ class CorrelatedSearch:
 
     def spread(self, constraint, optimum):
         """Change of a parameter that raises the criterion by about one."""
-        products = self.criterion.products_at(optimum.deviance.whitening)
+        products = self.criterion.products_at(optimum.deviance.whitening.x)
         return float(constraint.spread(products, optimum))

@@ -74,7 +74,7 @@ def place(criterion, coordinates):
     """A starting point: variances by the method of moments for whitened rows."""
     products = criterion.first_products
     if not np.array_equal(coordinates, criterion.model.start()):
-        products = criterion.products_at(criterion.model.at(coordinates))
+        products = criterion.products_at(coordinates)
     factors = moment_start(products) if products.plan.terms else []
     return [*factors, FreeParameters(np.array(coordinates))]
 

@@ -36,7 +36,7 @@ def design_of(results):
 
 def _design_with_errors(results):
     model, units = results.model, results._units
-    data, _, _ = model._prepared_errors()
+    data, *_ = model._prepared_errors()
     return CorrelatedRefitting(
         model._criterion(results.reml),
         data,

@@ -7,6 +7,7 @@ import pytest
 from correlated_cases import criterion_of, design, differences, somewhere
 from numpy.testing import assert_allclose
 
+from statsmodels_lmm.core.criteria import correlated_forms
 from statsmodels_lmm.core.residuals.autoregressive import (
     Autoregressive,
     ContinuousAutoregressive,
@@ -101,3 +102,16 @@ def test_whitened_draws_are_independent():
         2.0 * np.linalg.slogdet(whitening.colored(identity))[1],
         atol=1e-10,
     )
+
+
+@pytest.mark.parametrize("case", [CASES[1], CASES[3]], ids=["csh", "car1"])
+def test_traces_by_pattern_are_those_by_rows(case, monkeypatch):
+    criterion = criterion_of(case)
+    point = somewhere(criterion)
+    found = []
+    for entries in (10**8, 0):
+        monkeypatch.setattr(correlated_forms, "ENTRIES", entries)
+        pairs = criterion.evaluate(point).variance_forms.pairs
+        found.append([*pairs.blocks, pairs.plain, pairs.once, pairs.twice])
+    for one, two in zip(*found):
+        assert_allclose(one, two, rtol=1e-10, atol=1e-10 * np.abs(two).max())

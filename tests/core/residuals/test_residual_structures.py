@@ -128,3 +128,18 @@ def test_options_out_of_range():
         Matern(smoothness=0.0)
     with pytest.raises(ValueError, match="at most 30"):
         Matern(smoothness=31.0)
+
+
+@pytest.mark.parametrize("kind", RESIDUALS.values(), ids=lambda kind: kind.name)
+def test_bends_of_coordinates(kind):
+    # the closed forms against differences of the Jacobian, which are the default
+    structure, rng = kind(), np.random.default_rng(1)
+    for size in (2, 5):
+        count = len(structure.parameters(size))
+        x, slopes = rng.standard_normal((2, count))
+        ranges = [(-np.inf, np.inf)] * count
+        turns = differenced_gradient(
+            lambda t, size=size: structure.unfold(t, size)[1], x, ranges
+        )
+        expected = np.einsum("lik,i->lk", turns, slopes)
+        assert_allclose(structure.bends(x, slopes, size), expected, atol=1e-9)
