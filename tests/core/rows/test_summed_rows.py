@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.pair_sums import PairSums
+from statsmodels_lmm.core.rows.summed_rows import SummedRows
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sums_are_those_of_shifted_and_weighted_columns(weighted):
+    rng, n = np.random.default_rng(1), 50
+    x, z = rng.normal(5.0, 1.0, n), rng.normal(-3.0, 1.0, (n, 3))
+    exog = np.column_stack([np.full(n, 2.0), x])
+    y, w = rng.normal(9.0, 1.0, n), rng.uniform(0.5, 3.0, n)
+    codes = np.arange(n) % 6
+    effects = np.column_stack([z[:, 0], np.ones(n), z[:, 1:]])
+    terms = [GroupedEffects(codes, 6, effects, (2, 2))]
+    found = SummedRows.of(y, exog, terms, w if weighted else None)
+    assert found.has_weights == weighted
+    expected = np.log(w).sum() if weighted else 0.0
+    np.testing.assert_allclose(found.log_weights, expected)
+    np.testing.assert_allclose(found.shift, [0.0, x.mean(), y.mean()])
+    np.testing.assert_allclose(found.effect_shifts[0], [z[:, 0].mean(), 0.0, 0.0, 0.0])
+    assert found.constants == ((1, None),)
+    root = np.sqrt(w)[:, None] if weighted else np.ones((n, 1))
+    columns = np.column_stack([np.ones(n), exog - [0.0, x.mean()], y - y.mean()]) * root
+    np.testing.assert_allclose(
+        found.triangle.T @ found.triangle, columns.T @ columns, atol=1e-10
+    )
+    assert not np.tril(found.triangle, -1).any()
+    moved = terms[0].at(codes, (effects - found.effect_shifts[0]) * root)
+    expected = PairSums.of([moved], columns)
+    np.testing.assert_allclose(found.sums.level_sums[0], expected.level_sums[0])
+    np.testing.assert_allclose(found.sums.diagonal[0], expected.diagonal[0])
+    assert found.terms[0].n_rows == 0
+    assert found.terms[0].blocks == (2, 2)
+
+
+def test_fewer_rows_than_columns_have_a_square_triangle():
+    exog = np.eye(2)
+    terms = [GroupedEffects(np.arange(2), 2, np.ones((2, 1)), (1,))]
+    found = SummedRows.of(np.ones(2), exog, terms)
+    assert found.triangle.shape == (4, 4)
