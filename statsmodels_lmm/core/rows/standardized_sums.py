@@ -38,6 +38,11 @@ class StandardizedSums(StandardUnits):
         See `StandardizedDesign`.
     least_squares, response_scale
         See `Standardized`.
+    moments : tuple of ndarray or None
+        Means over the rows of z z' / w for the standardized effects z of each term,
+        (k, k); None if the sums without prior weights w were not kept.
+    inverse_weight : float or None
+        Mean of 1 / w; None if it was not kept.
     """
 
     sums: PairSums
@@ -50,6 +55,8 @@ class StandardizedSums(StandardUnits):
     log_fixed: float
     least_squares: np.ndarray
     response_scale: float
+    moments: tuple | None
+    inverse_weight: float | None
 
     @property
     def n_rows(self):
@@ -95,6 +102,11 @@ def standardize_sums(summed):
     sums = summed.sums.changed(
         np.column_stack([fixed, response]) / unit, [inner for inner, _, _ in changes]
     )
+    plain, moments, inverse_weight = summed.unweighted, None, None
+    if plain is not None:
+        pairs = zip(changes, plain.effect_moments)
+        moments = tuple(inner.T @ m @ inner / n for (inner, _, _), m in pairs)
+        inverse_weight = plain.inverse_weights / n
     return StandardizedSums(
         sums=replace(sums, gram=standard.T @ standard),
         terms=tuple(term for _, _, term in changes),
@@ -106,6 +118,8 @@ def standardize_sums(summed):
         log_fixed=-float(np.linalg.slogdet(to_fixed / unit)[1]),
         least_squares=to_fixed @ coefficients + columns.level * columns.ones[kept],
         response_scale=scale * unit,
+        moments=moments,
+        inverse_weight=inverse_weight,
     )
 
 
