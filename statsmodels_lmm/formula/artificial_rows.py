@@ -26,13 +26,18 @@ class ArtificialRows:
     ----------
     design : ndarray
         The columns of the design, shape (m, p).
-    factors : dict of ndarray
-        By name, the indicators of the levels of each categorical factor, or the
-        columns of a numeric one, shape (m, number of columns).
+    by_factor : dict of ndarray
+        For each factor of patsy, the indicators of its levels, or its columns if it is
+        numeric, shape (m, number of columns).
     """
 
     design: np.ndarray
-    factors: dict
+    by_factor: dict
+
+    @property
+    def factors(self):
+        """The same by the names of the factors."""
+        return {readable(f.name(), "patsy"): c for f, c in self.by_factor.items()}
 
 
 def artificial_rows(spec):
@@ -67,8 +72,7 @@ def artificial_rows(spec):
         for subterms in spec.term_codings.values()
         for subterm in subterms
     ]
-    names = {readable(f.name(), "patsy"): columns for f, columns in values.items()}
-    return ArtificialRows(np.hstack([np.zeros((count, 0)), *parts]), names)
+    return ArtificialRows(np.hstack([np.zeros((count, 0)), *parts]), values)
 
 
 def row_products(a, b):
@@ -83,8 +87,8 @@ def _codes(spec, levels, rng):
         own = [factor for factor in term.factors if factor in levels]
         numeric = (f for f in term.factors if f not in levels)
         times = 2 + int(np.prod([spec.factor_infos[f].num_columns for f in numeric]))
-        cells = list(product(*(range(levels[f]) for f in own)))
-        cells = np.array(cells, dtype=int).reshape(len(cells), len(own))
+        every = list(product(*(range(levels[f]) for f in own)))
+        cells = np.array(every, dtype=int).reshape(len(every), len(own))
         cells = np.repeat(cells, times, axis=0)
         block = {f: rng.integers(levels[f], size=len(cells)) for f in levels}
         blocks.append(block | dict(zip(own, cells.T)))

@@ -4,37 +4,14 @@ import pickle
 from copy import deepcopy
 
 import numpy as np
-import pandas as pd
 import pytest
-from summed_models import close, summed
+from summed_models import close, sample, summed
 
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.core.rows.summed_rows import SummedRows
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.models.from_sums import model_from_sums
-
-
-def sample(seed=0, n=300):
-    rng = np.random.default_rng(seed)
-    frame = pd.DataFrame(
-        {
-            "x": rng.normal(3.0, 1.0, n),
-            "z": rng.normal(size=n),
-            "f": np.array(list("abc"))[rng.integers(0, 3, n)],
-            "g": rng.permutation(np.arange(n) % 24),
-            "h": np.array(list("rstuvwpq"))[rng.permutation(np.arange(n) % 8)],
-            "w": rng.uniform(0.5, 4.0, n),
-            "o": rng.normal(size=n),
-        }
-    )
-    frame["top"] = frame["g"] // 4
-    y = 2.0 + frame["x"] + (frame["f"] == "b") + rng.normal(size=24)[frame["g"]]
-    codes = frame["h"].map(ord) - ord("p")
-    y += rng.normal(size=8)[codes] * (frame["x"] - 3.0) + rng.normal(size=8)[codes]
-    y += rng.normal(size=6)[frame["top"]] + rng.normal(size=n)
-    return frame.assign(y=y, dup=frame["x"] - 2 * frame["z"], far=frame["x"] * 10 + 1e6)
-
 
 MODELS = {
     "crossed": ("y ~ x + f + (1 | g) + (1 | h)", {}),

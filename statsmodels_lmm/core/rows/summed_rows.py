@@ -92,6 +92,26 @@ class SummedRows:
         column = self.triangle[:, -1] + self.shift[-1] * self.triangle[:, 0]
         return float(np.linalg.norm(column) / np.sqrt(self.sums.nobs))
 
+    def rows_per_level(self, i):
+        """
+        Numbers of rows of the levels of a term.
+
+        Parameters
+        ----------
+        i : int
+            Position of the term.
+
+        Returns
+        -------
+        ndarray or None
+            Shape (l_i,); None with prior weights or without a constant among the
+            effects, of which the sums do not tell it.
+        """
+        ones = [c for c in self.constants[i] if c is not None]
+        if self.has_weights or not ones:
+            return None
+        return self.sums.level_sums[i][:, ones[0], 0].round().astype(np.int64)
+
     def standing_rows(self):
         """
         Rows that stand for those of [1, X], with the same cross-products.
@@ -179,7 +199,8 @@ class SummedRows:
         """Change of the effects of a term, shifts, constants and what remains of it."""
         term, columns = self.terms[i], list(columns)
         change, shifts = np.eye(term.k_effects)[:, columns], self.effect_shifts[i]
-        shifts, blocks, structures, constants = shifts[columns], [], [], []
+        shifts, blocks = shifts[columns], list[int]()
+        structures, constants = [], []
         for block, constant, structure in zip(
             term.block_slices, self.constants[i], term.structures
         ):

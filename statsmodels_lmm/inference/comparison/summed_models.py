@@ -16,6 +16,9 @@ from statsmodels_lmm.inference.requirements import rows_summed
 SAME = 1e-9
 """Relative difference of sums that is due to rounding and the order of batches."""
 
+ROUNDING = 1e-7
+"""Spread of a constant column, relative to its mean, that is rounding."""
+
 
 @dataclass(frozen=True)
 class ColumnMoments:
@@ -44,11 +47,11 @@ class ColumnMoments:
         """Whether some columns have the moments of those of another model."""
         mine, theirs = np.array(mine, dtype=int), np.array(theirs, dtype=int)
         gram, given = self.gram[np.ix_(mine, mine)], other.gram[np.ix_(theirs, theirs)]
-        spread = np.sqrt(np.diagonal(gram))
-        size = np.sqrt(self.nobs) * np.abs(self.means[mine]) + spread
-        near = np.abs(self.means[mine] - other.means[theirs]) * np.sqrt(self.nobs)
+        root, means = np.sqrt(self.nobs), np.abs(self.means[mine])
+        spread = np.sqrt(np.diagonal(gram)) + ROUNDING * root * means
+        near = np.abs(self.means[mine] - other.means[theirs]) * root
         alike = np.abs(gram - given) <= SAME * np.outer(spread, spread)
-        return bool((near <= SAME * size).all() and alike.all())
+        return bool((near <= SAME * (root * means + spread)).all() and alike.all())
 
 
 def is_summed(*fits):

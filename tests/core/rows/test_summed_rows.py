@@ -60,6 +60,17 @@ def test_fewer_rows_than_columns_have_a_square_triangle():
     assert found.triangle.shape == (4, 4)
 
 
+def test_rows_per_level():
+    codes = np.array([0, 0, 1, 2, 2, 2])
+    y, exog = np.arange(6.0), np.ones((6, 1))
+    ones = GroupedEffects(codes, 3, np.column_stack([y, exog]), (1, 1))
+    slopes = GroupedEffects(codes, 3, y[:, None], (1,))
+    found = SummedRows.of(y, exog, [ones, slopes])
+    assert found.rows_per_level(0).tolist() == [2, 1, 3]
+    assert found.rows_per_level(1) is None
+    assert SummedRows.of(y, exog, [ones], y + 1.0).rows_per_level(0) is None
+
+
 def of_parts(weighted, columns=(0, 1, 2), parts=((0, (0, 1, 2)), (1, (0,)))):
     rng, n = np.random.default_rng(4), 60
     exog = np.column_stack([np.ones(n), rng.normal(3.0, 1.0, (n, 2))])
