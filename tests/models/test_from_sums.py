@@ -186,6 +186,26 @@ def test_rows_alone_give_another_response():
         other.predict(other.fit().params)
     with pytest.raises(DataError, match="summed in batches"):
         other.update(". ~ . + z")
+    with pytest.raises(DataError, match="a distribution of responses needs"):
+        other.get_distribution(other.fit().params, 1.0)
+
+
+def test_digits_lost_to_large_effects_are_told():
+    """Rows in memory would be read again; sums are all there is."""
+    data, rng = sample(), np.random.default_rng(0)
+    known = 2.0 + data["x"] + rng.normal(size=24)[data["g"]]
+    known += rng.normal(size=6)[data["top"]]
+    for size, digits in ((1e-2, 1e-8), (1e-3, 1e-6)):
+        y = known + size * rng.normal(size=300)
+        model = crossedmixedlm("y ~ x + (1 | g) + (1 | h)", data.assign(y=y))
+        found, expected = summed(model).fit(), model.fit()
+        close(found.params, expected.params, digits)
+        close(found.vcomp, expected.vcomp, digits)
+    y = known + 1e-6 * rng.normal(size=300)
+    model = summed(crossedmixedlm("y ~ x + (1 | g)", data.assign(y=y)))
+    with pytest.warns(Warning, match="rounding moves -2 log-likelihood"):
+        result = model.fit()
+    assert not result.converged
 
 
 def test_design_of_new_rows():
