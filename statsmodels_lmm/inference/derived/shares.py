@@ -6,8 +6,12 @@ import numpy as np
 
 from statsmodels_lmm.inference.derived.functions import Function
 from statsmodels_lmm.inference.derived.parameter_expressions import SHARE
-from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.inference.requirements import require_sums
 from statsmodels_lmm.inference.variances.distribution_variance import of_observations
+from statsmodels_lmm.inference.variances.row_moments import (
+    column_covariance,
+    effect_moments,
+)
 
 
 @dataclass(frozen=True)
@@ -83,24 +87,29 @@ def row_variances(results):
     RowVariances
     """
     model, linear = results.model, results._is_gaussian
-    require_data(model, "a share of variance")
-    n = len(model.endog)
-    repeats = np.ones(n) if linear else model._repeats * np.ones(n)
-    weights = 1.0 if not linear or model.weights is None else np.asarray(model.weights)
-    data = model._standardized() if linear else model._prepared()[0]
-    share = repeats / repeats.sum() / weights
+    require_sums(model, "a share of variance")
+    log_sd = np.zeros((1, 0))
+    if linear:
+        moments, inverse_weight = effect_moments(model)
+        centered, name = column_covariance(model), "Residual"
+        of_rows, residual = [False] * len(model.random), np.array([inverse_weight])
+        if model.residual is not None:
+            weights = 1.0 if model.weights is None else model.weights
+            residual = np.ones(len(model.endog)) / len(model.endog) / weights
+            log_sd = model.residual.log_sd
+    else:
+        repeats = model._repeats * np.ones(len(model.endog))
+        share = repeats / repeats.sum()
+        moments = [f.summed_variances(share) for f in model._prepared()[0].terms]
+        x = model.exog - np.average(model.exog, axis=0, weights=repeats)
+        centered = (x.T * repeats) @ x / (repeats.sum() - 1.0)
+        residual, name = np.ones(1), "Distribution"
+        of_rows = [of_observations(e) for e in model.random]
     inner = []
-    for term, change in zip(data.terms, data.to_effects):
+    for moment, change in zip(moments, results._units.data.to_effects):
         # a term's own units are standardized, because the user's may cancel each other
         back = np.linalg.inv(change)
-        inner.append(back.T @ term.summed_variances(share) @ back)
-    x = model.exog - np.average(model.exog, axis=0, weights=repeats)
-    centered = (x.T * repeats) @ x / (repeats.sum() - 1.0)
-    of_rows = [not linear and of_observations(e) for e in model.random]
-    residual, log_sd = share if linear else np.ones(1), np.zeros((n, 0))
-    if linear and model.residual is not None:
-        log_sd = model.residual.log_sd
-    name = "Residual" if linear else "Distribution"
+        inner.append(back.T @ moment @ back)
     return RowVariances(inner, centered, residual, log_sd, name, of_rows)
 
 

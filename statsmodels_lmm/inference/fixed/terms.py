@@ -8,6 +8,7 @@ import pandas as pd
 
 from statsmodels_lmm.core.rows.standardize import RANK_TOLERANCE, independent_columns
 from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.artificial_rows import artificial_rows, row_products
 from statsmodels_lmm.formula.backend import (
     categorical_factors,
     design_matrices,
@@ -17,7 +18,7 @@ from statsmodels_lmm.formula.pieces import term_key
 from statsmodels_lmm.formula.plain_names import plain_names
 from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.formula.tokens import written
-from statsmodels_lmm.inference.requirements import as_fit, names_lost, require_data
+from statsmodels_lmm.inference.requirements import as_fit, names_lost, require_sums
 
 TYPES = {"I": 1, "II": 2, "III": 3}
 
@@ -197,11 +198,11 @@ def hypotheses(results, type=3):
     """
     kind = anova_type(type)
     results = as_fit(results)
-    require_data(results.model, "a hypothesis")
+    require_sums(results.model, "a hypothesis")
     kept = np.isfinite(results.params)
     every = fixed_terms(results)
     terms = tuple(t for t in every if kept[list(t.columns)].any())
-    x = results.model.exog
+    x = results.model.spanning
     covariance = results._estimates.fixed_covariance[np.ix_(kept, kept)]
     if kind < 3 and not results._is_gaussian and np.isfinite(covariance).all():
         # R with R'R the information
@@ -209,7 +210,8 @@ def hypotheses(results, type=3):
         x[:, kept] = np.linalg.inv(np.linalg.cholesky(covariance))
     elif any(t.is_constant for t in terms):
         # every hypothesis is orthogonal to the constant; a large mean would mask this
-        x = _centered(x, [t.columns[0] for t in terms if t.is_constant])
+        constants = [t.columns[0] for t in terms if t.is_constant]
+        x = _centered(results.model, constants)
     basis, _ = np.linalg.qr(_unit_columns(x[:, kept]))
     back = basis.T @ x * kept
     if kind == 3:
@@ -255,11 +257,13 @@ def _canonical_rows(rows, columns, triangular):
     return np.linalg.solve(block, rows)
 
 
-def _centered(x, constants):
-    """The columns minus their means, except for constants."""
-    means = x.mean(axis=0)
+def _centered(model, constants):
+    """The columns of X minus their means, except for constants."""
+    rows = model.standing_rows
+    ones, x = rows[:, 0], rows[:, 1:]
+    means = ones @ x / (ones @ ones)
     means[constants] = 0.0
-    return x - means
+    return x - np.outer(ones, means)
 
 
 def _added(x, terms, basis):
@@ -299,7 +303,11 @@ def _full_codings(results, x, terms, basis):
     """
     model = results.model
     factors: dict = {}
-    if has_formula(model):
+    change = None
+    if has_formula(model) and model.summed is not None:
+        artificial = artificial_rows(model.data.model_spec)
+        factors, change = artificial.factors, np.linalg.pinv(artificial.design)
+    elif has_formula(model):
         factors = {
             name: _factor_columns(model.data, name, name in term.categorical)
             for term in terms
@@ -312,7 +320,12 @@ def _full_codings(results, x, terms, basis):
         full = spanned
         if factors and term.categorical:
             parts = [factors[name] for name in sorted(term.factors)]
-            full = reduce(_row_products, parts)
+            full = reduce(row_products, parts)
+        if full is not spanned and change is not None:
+            own = change @ full
+            left = np.linalg.norm(full - artificial.design @ own)
+            known = left <= RANK_TOLERANCE * np.linalg.norm(full)
+            full = model.spanning @ own if known else spanned
         inside = basis.T @ full
         lost = np.linalg.norm(full) ** 2 - np.linalg.norm(inside) ** 2
         if lost > RANK_TOLERANCE * np.linalg.norm(full) ** 2:
@@ -330,10 +343,6 @@ def _factor_columns(data, name, is_categorical):
     # without a constant the rows of any coding distinguish all levels
     levels, codes = np.unique(values, axis=0, return_inverse=True)
     return np.eye(len(levels))[codes.ravel()]
-
-
-def _row_products(a, b):
-    return (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
 
 
 def _unit_columns(columns):
