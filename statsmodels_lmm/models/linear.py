@@ -12,7 +12,7 @@ from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
 from statsmodels_lmm.core.criteria.saturation import is_saturated
 from statsmodels_lmm.core.criteria.units import Units, rescaled_theta
 from statsmodels_lmm.core.engines.choice import engine_for
-from statsmodels_lmm.core.residuals.fixed_sums import fixed_sums
+from statsmodels_lmm.core.engines.fixed_sums import fixed_sums
 from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.search.correlated import search_correlated
 from statsmodels_lmm.core.search.newton import Settings, stay
@@ -29,6 +29,7 @@ from statsmodels_lmm.inference.requirements import (
 from statsmodels_lmm.keywords import METHOD, NO_NODES, refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
+from statsmodels_lmm.models.unbounded_errors import check_bounded, check_origin
 from statsmodels_lmm.models.validation import (
     check_maxiter,
     check_range,
@@ -36,7 +37,6 @@ from statsmodels_lmm.models.validation import (
     warn_after_fit,
 )
 from statsmodels_lmm.residual.covariance import is_constant
-from statsmodels_lmm.residual.unbounded import check_bounded, check_origin
 from statsmodels_lmm.results.linear import (
     CrossedMixedLMResults,
     CrossedMixedLMResultsWrapper,

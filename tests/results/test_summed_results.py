@@ -93,7 +93,7 @@ ROWS = {
 }
 """What needs the rows."""
 
-OTHERWISE = {"plot_variogram", "residual_covariance"}
+OTHERWISE = ["plot_variogram", "residual_covariance"]
 """What is for correlated errors, which a model of sums cannot have."""
 
 FURTHER_ROWS = {

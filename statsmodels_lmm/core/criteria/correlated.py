@@ -46,7 +46,7 @@ from statsmodels_lmm.core.criteria.deviance import (
 )
 from statsmodels_lmm.core.criteria.projection_forms import ProjectionForm
 from statsmodels_lmm.core.criteria.summed_forms import SummedErrors, SummedForms
-from statsmodels_lmm.core.residuals.fixed_sums import FixedSums
+from statsmodels_lmm.core.engines.fixed_sums import FixedSums
 from statsmodels_lmm.core.residuals.layout import nested_in_levels
 from statsmodels_lmm.core.residuals.patterns import PatternCovariance
 from statsmodels_lmm.core.residuals.whitening import ResidualCovariance, Whitening

@@ -26,7 +26,7 @@ from statsmodels_lmm.core.algebra.dense import (
     transpose,
 )
 from statsmodels_lmm.core.criteria.correlated_forms import CorrelatedForms, PairTraces
-from statsmodels_lmm.core.residuals.fixed_sums import combined
+from statsmodels_lmm.core.engines.fixed_sums import combined
 from statsmodels_lmm.core.residuals.patterns import PatternCovariance
 
 

@@ -7,7 +7,8 @@ import pytest
 from correlated_cases import criterion_of, somewhere
 from numpy.testing import assert_allclose
 
-from statsmodels_lmm.core.residuals import fixed_sums as module
+from statsmodels_lmm.core.engines import fixed_sums as module
+from statsmodels_lmm.core.engines.fixed_sums import FixedSums, fixed_sums
 from statsmodels_lmm.core.residuals.antedependence import AnteDependence
 from statsmodels_lmm.core.residuals.autoregressive import (
     Autoregressive,
@@ -15,7 +16,6 @@ from statsmodels_lmm.core.residuals.autoregressive import (
 )
 from statsmodels_lmm.core.residuals.compound import CompoundSymmetry
 from statsmodels_lmm.core.residuals.equal_entries import equal_entries
-from statsmodels_lmm.core.residuals.fixed_sums import FixedSums, fixed_sums
 from statsmodels_lmm.core.residuals.layout import lay_out
 from statsmodels_lmm.core.residuals.moving_average import ARMA
 from statsmodels_lmm.core.residuals.patterns import PatternCovariance, Patterns
