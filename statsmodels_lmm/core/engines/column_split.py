@@ -18,7 +18,7 @@ Nanoseconds of a multiplication of two dense columns, of a dense and a sparse on
 two sparse ones, and of adding an entry of their product.
 """
 
-BLOCKS = 8
+BLOCKS = 4
 """Blocks of sparse columns, each multiplied with those up to itself."""
 
 CACHED = 2**18
@@ -109,23 +109,23 @@ def column_split(matrix):
     order = np.argsort(-counts, kind="stable")
     rank = np.argsort(order)[matrix.indices]
     row = np.repeat(np.arange(n), np.diff(matrix.indptr))
-    best = None
-    for n_dense in [0, *(2 ** np.arange(5, 30)).tolist()]:
-        if n_dense > q or (best is not None and DENSE * n * n_dense**2 > best[0]):
-            break
-        left = np.bincount(row[rank >= n_dense], minlength=n)
-        n_left, multiplied = left.sum(), (left.astype(float) ** 2).sum()
-        # many rows reach each column before they return to it
-        step = n * max(CACHED / (n_left + 1.0), ADDED * q**2 / (multiplied + 1.0))
-        if n_dense:
-            step = min(step, DENSE_ENTRIES / n_dense)
-        step = int(min(n, max(1.0, step)))
-        cost = n_dense * (DENSE * n * n_dense + MIXED * n_left)
-        cost += SPARSE * multiplied + ADDED * (q - n_dense) ** 2 * (n // step)
-        if best is None or cost < best[0]:
-            best = cost, n_dense, step
-    _, n_dense, step = best
+    numbers = [0, *(2 ** np.arange(5, max(5, q.bit_length()))).tolist()]
+    _, n_dense, step = min(_priced(m, row[rank >= m], n, q) for m in numbers)
     return ColumnSplit(np.sort(order[:n_dense]), np.sort(order[n_dense:]), step)
+
+
+def _priced(n_dense, rows, n, q):
+    """Price, number of dense columns and step, for the rows of the sparse entries."""
+    left = np.bincount(rows, minlength=n).astype(float)
+    multiplied = (left**2).sum()
+    # many rows reach each column before they return to it
+    step = n * max(CACHED / (len(rows) + 1.0), ADDED * q**2 / (multiplied + 1.0))
+    if n_dense:
+        step = min(step, DENSE_ENTRIES / n_dense)
+    step = int(min(n, max(1.0, step)))
+    price = n_dense * (DENSE * n * n_dense + MIXED * len(rows))
+    price += SPARSE * multiplied + ADDED * (q - n_dense) ** 2 * (n // step)
+    return price, n_dense, step
 
 
 def lower_product(left, right):

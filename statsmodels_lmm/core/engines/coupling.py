@@ -163,6 +163,9 @@ class SparseCoupling:
     def _weighted(self, weights):
         """W_g T_g of all levels, with the pattern of T, for symmetric W_g."""
         out = self.matrix.copy()
+        if self.k_effects == 1:
+            out.data *= weights[self._layout.levels, 0, 0]
+            return out
         places = self._layout.by_effect(np.arange(out.nnz))
         each = weights[self._layout.levels]
         for b, place in enumerate(places):
