@@ -109,7 +109,7 @@ class SparseCoupling:
 
     matrix: sparse.csr_array
     k_effects: int
-    max_pairs: int = 30_000_000
+    max_pairs: int = 36_000_000
     pairs: LevelPairs | None = None
 
     is_sparse = True
