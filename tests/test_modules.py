@@ -27,7 +27,7 @@ ELSEWHERE = {
     "test_correlations": "antedependence moving_average partial_autocorrelations "
     "toeplitz",
     "test_residual_structures": "autoregressive compound unstructured",
-    "test_limits_of_errors": "degenerate unbounded",
+    "test_limits_of_errors": "degenerate unbounded_errors",
     "test_times_of_errors": "coordinates",
     "test_whitening": "block_roots second_order",
     # inference

@@ -384,7 +384,7 @@ class MixedResults(Brief, Pictures, MixedInference):
         if i not in self._mode_variances:
             relative = self._estimates.mode_covariances(i)
             if relative is None:
-                require_sums(self.model, "a conditional variance of related levels")
+                require_sums(self.model, "a conditional variance")
                 relative = self._units.mode_covariances(self.at_optimum, i)
             self._mode_variances[i] = self._unit * relative
         return self._mode_variances[i]

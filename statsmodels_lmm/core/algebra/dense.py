@@ -36,8 +36,8 @@ def identity(size):
     return out
 
 
-INVERTED_AT_ONCE = 200
-"""Number of rows up to which a triangular matrix is inverted at once."""
+FILLED_AT_ONCE = 512
+"""Number of rows of the upper triangle that are filled at once."""
 
 
 def transpose(matrices):
@@ -48,6 +48,27 @@ def transpose(matrices):
 def symmetric(lower):
     """Fill the upper triangle of a matrix from the lower one."""
     return np.where(_lower_mask(lower.shape[-1]), lower, transpose(lower))
+
+
+def fill_upper(matrix):
+    """
+    Fill the upper triangle of a matrix from the lower one in place.
+
+    Parameters
+    ----------
+    matrix : ndarray
+        Shape (q, q).
+
+    Returns
+    -------
+    ndarray
+        The matrix.
+    """
+    for a in range(0, len(matrix), FILLED_AT_ONCE):
+        b = a + FILLED_AT_ONCE
+        matrix[a:b, a:b] = symmetric(matrix[a:b, a:b])
+        matrix[a:b, b:] = matrix[b:, a:b].T
+    return matrix
 
 
 def cholesky(matrix, is_lower=False):
@@ -129,33 +150,11 @@ def inverse_from_cholesky(root, both=True):
     if root.ndim > 2:
         half = np.linalg.inv(root)
         return transpose(half) @ half
-    inverse = lapack.dlauum(_inverse_upper(root.T), lower=0, overwrite_c=1)[0].T
-    return symmetric(inverse) if both else inverse
-
-
-def _inverse_upper(upper):
-    """
-    Inverse of an upper triangular matrix, by halves.
-
-    LAPACK inverts one narrow block of columns after another, which takes half as long
-    again.
-    """
-    out = np.array(upper, order="F")
-    _invert_upper(out, 0, len(out))
-    return out
-
-
-def _invert_upper(out, a, b):
-    """Invert the block from a to b of an upper triangular matrix in its place."""
-    # a function of its own: one that called itself from within would keep `out` alive
-    if b - a <= INVERTED_AT_ONCE:
-        out[a:b, a:b] = lapack.dtrtri(out[a:b, a:b], lower=0)[0]
-        return
-    m = (a + b) // 2
-    _invert_upper(out, a, m)
-    _invert_upper(out, m, b)
-    corner = blas.dtrmm(-1.0, out[a:m, a:m], out[a:m, m:b])
-    out[a:m, m:b] = blas.dtrmm(1.0, out[m:b, m:b], corner, side=1, overwrite_b=1)
+    if not root.size:
+        return root.copy()
+    upper = np.array(root.T, order="F")
+    inverse = lapack.dpotri(upper, lower=0, overwrite_c=1)[0].T
+    return fill_upper(inverse) if both else inverse
 
 
 def product(left, right):

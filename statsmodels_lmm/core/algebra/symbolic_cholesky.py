@@ -14,7 +14,7 @@ from scipy.sparse import csc_array
 
 from statsmodels_lmm.core.algebra.elimination_tree import elimination_tree
 from statsmodels_lmm.core.algebra.memory import require_memory
-from statsmodels_lmm.core.algebra.minimum_degree import minimum_degree
+from statsmodels_lmm.core.algebra.minimum_degree import elimination_order
 
 LONG = 64
 """Number of rows from which fronts are added to their parents one by one."""
@@ -211,7 +211,7 @@ def analyze(pattern):
         If the fronts do not fit.
     """
     n, matrix = pattern.shape[0], _symmetric(pattern)
-    tree = elimination_tree(matrix, minimum_degree(matrix))
+    tree = elimination_tree(matrix, elimination_order(matrix))
     m = np.array([len(c) for c in tree.columns])
     r = np.array([len(rows) for rows in tree.rows])
     _check_memory(n, m, r)

@@ -31,7 +31,7 @@ class Estimates:
     modes : tuple of ndarray
         Conditional modes of the random effects, shapes (l, k).
     level_blocks : tuple of LevelBlocks or None
-        Conditional covariances of the modes; None where each level needs a solve.
+        Conditional covariances of the modes; None where they are left for later.
     criterion : float
         -2 times the (restricted) log-likelihood.
     infinite : ndarray or None
@@ -100,6 +100,7 @@ def estimates(units, evaluation, fixed_root=None, infinite=None):
     """
     if fixed_root is None:
         fixed_root = units.beta_root(evaluation.fixed_root)
+    cheap = evaluation.selected.diagonal_is_cheap
     terms = range(len(units.places))
     return Estimates(
         fixed=units.beta(evaluation.coefficients),
@@ -109,7 +110,9 @@ def estimates(units, evaluation, fixed_root=None, infinite=None):
         factors=tuple(units.of_user(evaluation.factors)),
         relative=tuple(units.relative_covariances(evaluation.factors)),
         modes=tuple(units.modes(evaluation)),
-        level_blocks=tuple(units.level_blocks(evaluation, i) for i in terms),
+        level_blocks=tuple(
+            units.level_blocks(evaluation, i) if cheap else None for i in terms
+        ),
         criterion=units.criterion(evaluation),
         infinite=infinite,
     )

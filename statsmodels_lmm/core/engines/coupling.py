@@ -21,6 +21,7 @@ from statsmodels_lmm.core.algebra.dense import (
     times_each,
     transpose,
 )
+from statsmodels_lmm.core.engines.column_split import lower_product
 from statsmodels_lmm.core.engines.level_pairs import LevelPairs
 from statsmodels_lmm.core.engines.levels import level_gram
 
@@ -92,7 +93,7 @@ class SparseCoupling:
     The two quadratic methods are sparse matrix-vector products over the pairs i >= j of
     entries of a level, see `LevelPairs`. Their matrices are formed once, unless they
     would hold more than `max_pairs` numbers; then both methods multiply afresh each
-    time.
+    time, see `ColumnSplit`.
 
     Parameters
     ----------
@@ -108,7 +109,7 @@ class SparseCoupling:
 
     matrix: sparse.csr_array
     k_effects: int
-    max_pairs: int = 60_000_000
+    max_pairs: int = 36_000_000
     pairs: LevelPairs | None = None
 
     is_sparse = True
@@ -139,6 +140,11 @@ class SparseCoupling:
         layout = self._layout
         return layout.products(self.matrix.data) if layout.fit(self.max_pairs) else None
 
+    @property
+    def is_kept(self):
+        """Whether the products are formed once."""
+        return self._by_cell is not None
+
     @cached_property
     def _by_effect(self):
         """The entries of T of each effect, shape (k, m)."""
@@ -150,25 +156,39 @@ class SparseCoupling:
 
         Only the lower triangle is valid.
         """
-        q = self.matrix.shape[1]
-        if self._by_cell is None:
-            return self._gram_anew(weights)
-        out = np.zeros(q * q)
-        out[self._layout.cells] = self._gram_cells(weights)
-        return out.reshape(q, q)
+        if not self.is_kept:
+            return self._layout.split.gram(self.matrix, self._weighted(weights))
+        return self._square(self._gram_cells(weights))
 
-    def _gram_anew(self, weights):
-        """Sum over g of T_g' W_g T_g by a sparse product, both triangles."""
-        rows = sparse.csr_array(sparse.block_diag(weights))
-        return (self.matrix.T @ (rows @ self.matrix)).toarray()
+    def _weighted(self, weights):
+        """W_g T_g of all levels, with the pattern of T, for symmetric W_g."""
+        out = self.matrix.copy()
+        if self.k_effects == 1:
+            out.data *= weights[self._layout.levels, 0, 0]
+            return out
+        places = self._layout.by_effect(np.arange(out.nnz))
+        each = weights[self._layout.levels]
+        for b, place in enumerate(places):
+            out.data[place] = (self._by_effect * each[:, :, b].T).sum(axis=0)
+        return out
 
     def _gram_cells(self, weights):
         """Entries of sum over g of T_g' W_g T_g, one for each cell."""
         each = weights[self._layout.levels]
-        return sum(
-            products @ (self._by_effect * each[:, :, b].T).sum(axis=0)
-            for b, products in enumerate(self._by_cell)
-        )
+        total = None
+        for b, products in enumerate(self._by_cell):
+            part = products @ (self._by_effect * each[:, :, b].T).sum(axis=0)
+            total = part if total is None else np.add(total, part, out=total)
+        return total
+
+    def _square(self, values):
+        """A matrix with given values in its cells, shape (q, q)."""
+        q = self.matrix.shape[1]
+        if self._layout.is_full:
+            return values.reshape(q, q)
+        out = np.zeros(q * q)
+        out[self._layout.cells] = values
+        return out.reshape(q, q)
 
     def rest_cholesky(self, tail, weights, scale):
         """
@@ -187,24 +207,26 @@ class SparseCoupling:
         -------
         DenseCholesky or BorderedCholesky
         """
-        q = len(scale)
-        if self._by_cell is None:
-            out = np.tril(tail - self._gram_anew(weights))
-            out *= scale
-            out *= scale[:, None]
-            return DenseCholesky(cholesky(add_identity(out), is_lower=True))
-        row, column = self._layout.places
-        rest, lower = -self._gram_cells(weights), sparse.tril(tail)
+        lower = sparse.tril(tail)
+        if not self.is_kept or self._layout.is_full:
+            rest = self.gram(weights)
+            np.negative(rest, out=rest)
+            rest[lower.row, lower.col] += lower.data
+            rest *= scale
+            rest *= scale[:, None]
+            is_lower = self.is_kept
+            return DenseCholesky(cholesky(add_identity(rest), is_lower))
+        q, (row, column) = len(scale), self._layout.places
+        rest = self._gram_cells(weights)
+        np.negative(rest, out=rest)
         at = np.searchsorted(self._layout.cells, lower.row * q + lower.col)
         rest[at] += lower.data
         rest *= scale[row]
         rest *= scale[column]
         if self._layout.bordered is not None:
             return self._layout.bordered.factorize(rest)
-        out = np.zeros(q * q)
-        out[self._layout.cells] = rest
-        out[:: q + 1] += 1.0
-        return DenseCholesky(cholesky(out.reshape(q, q), is_lower=True))
+        square = add_identity(self._square(rest))
+        return DenseCholesky(cholesky(square, is_lower=True))
 
     def transposed_times(self, rows):
         """T' R, shape (q, m), for R of shape (l, k, m)."""
@@ -225,7 +247,7 @@ class SparseCoupling:
         k = self.k_effects
         n_levels = self.matrix.shape[0] // k
         out = np.empty((n_levels, k, k))
-        if self._by_cell is None:
+        if not self.is_kept:
             middle = symmetric(middle)
             step = max(1, 2**25 // (k * self.matrix.shape[1]))
             for start in range(0, n_levels, step):
@@ -234,14 +256,34 @@ class SparseCoupling:
                 dense = part.toarray().reshape(levels.shape)
                 out[start : start + step] = levels @ dense.swapaxes(-1, -2)
             return out
-        row, column = self._layout.places
-        once = middle.reshape(-1)[self._layout.cells]
-        once[row == column] *= 0.5
-        through = [products.T @ once for products in self._by_cell]
-        for a, b in np.ndindex(k, k):
-            both = self._by_effect[a] * through[b]
-            out[:, a, b] = np.bincount(self._layout.levels, both, n_levels)
+        cells = middle.reshape(-1)[self._layout.cells]
+        diagonal = np.diagonal(middle)[self._layout.columns]
+        for b, products in enumerate(self._by_cell):
+            # an entry with itself is half of both triangles
+            through = products.T @ cells - 0.5 * diagonal * self._by_effect[b]
+            for a in range(k):
+                both = self._by_effect[a] * through
+                out[:, a, b] = np.bincount(self._layout.levels, both, n_levels)
         return out + out.swapaxes(-1, -2)
+
+    def quadratic_sum(self, outer, middle):
+        """
+        Sum over g of J_g T_g C T_g' J_g', shape (k, k), for a symmetric C (q, q).
+
+        This is <C, sum over g of T_g' W_g T_g> with W_g from the rows of J_g. Only the
+        lower triangle of C is read.
+        """
+        if self.is_kept:
+            quadratic = self.quadratic(middle)
+            return (outer @ quadratic @ transpose(outer)).sum(axis=0)
+        k = self.k_effects
+        out = np.empty((k, k))
+        for a in range(k):
+            for b in range(a + 1):
+                crossed = outer[:, a, :, None] * outer[:, b, None, :]
+                weights = 0.5 * (crossed + transpose(crossed))
+                out[a, b] = out[b, a] = lower_product(middle, self.gram(weights))
+        return out
 
     def through(self, middle):
         """
@@ -255,7 +297,7 @@ class SparseCoupling:
             With the pattern of T.
         """
         out = self.matrix.copy()
-        if self._by_cell is None:
+        if not self.is_kept:
             middle = symmetric(middle)
             step = max(1, 2**25 // self.matrix.shape[1])
             for start in range(0, self.matrix.shape[0], step):

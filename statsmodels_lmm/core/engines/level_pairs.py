@@ -6,7 +6,11 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.algebra.bordered_cholesky import bordered_pattern
+from statsmodels_lmm.core.algebra.bordered_cholesky import SPARSE, bordered_pattern
+from statsmodels_lmm.core.engines.column_split import column_split
+
+AT_ONCE = 2**18
+"""Number of pairs that are numbered at once."""
 
 
 @dataclass(frozen=True)
@@ -45,49 +49,91 @@ class LevelPairs:
         return int((sizes * (sizes + 1) // 2).sum()) * self.k_effects <= most
 
     @cached_property
+    def columns(self):
+        """Column of each entry of the first effects, shape (m,)."""
+        return self.by_effect(self.indices)[0]
+
+    @cached_property
+    def split(self):
+        """Frequent and other columns, for products that are not kept."""
+        shape = len(self.indptr) - 1, self.width
+        ones = np.ones(len(self.indices))
+        return column_split(sparse.csr_array((ones, self.indices, self.indptr), shape))
+
+    @cached_property
+    def _bounds(self):
+        """Bounds of the pairs of each first entry, shape (m + 1,)."""
+        # an entry is paired with those of its level up to itself
+        starts = (np.cumsum(self._sizes) - self._sizes)[self.levels]
+        return np.append(0, np.cumsum(np.arange(len(starts)) - starts + 1))
+
+    def _parts(self):
+        """
+        The pairs in the order of their first entries, a part at a time.
+
+        Yields
+        ------
+        first, here : slice
+            First entries, and their pairs.
+        counts : ndarray
+            Number of pairs of each first entry.
+        second : ndarray
+            Second entry of each pair.
+        """
+        bounds = self._bounds
+        edges = np.searchsorted(bounds, np.arange(0, bounds[-1], AT_ONCE))
+        edges = np.unique(np.append(edges, len(bounds) - 1)).tolist()
+        for a, b in zip(edges[:-1], edges[1:]):
+            here = slice(bounds[a], bounds[b])
+            counts = np.diff(bounds[a : b + 1])
+            second = np.arange(here.start, here.stop)
+            second += np.repeat(np.arange(a, b) + 1 - bounds[a + 1 : b + 1], counts)
+            yield slice(a, b), here, counts, second
+
+    @cached_property
     def _positions(self):
         """
-        The pairs, in the order of their first entries.
+        The cell of each pair, by number, and the occupied cells i q + j.
 
-        Returns
-        -------
-        second, rows : ndarray
-            Second entry of each pair, and its number among the cells.
-        bounds, cells : ndarray
-            Bounds of the pairs of each first entry, and the occupied cells i q + j.
+        If most of the lower triangle is occupied, all q^2 cells are counted.
         """
-        q, levels = self.width, self.levels
-        entries = np.arange(len(levels))
-        # an entry is paired with those of its level up to itself
-        counts = entries - (np.cumsum(self._sizes) - self._sizes)[levels] + 1
-        bounds = np.append(0, np.cumsum(counts))
-        n_pairs = bounds[-1]
-        kind = np.dtype("int32" if max(q * q, n_pairs) < 2**31 else "int64")
-        columns = self.by_effect(self.indices)[0].astype(kind)
-        # NumPy takes values at indices of any other type half as fast
-        second = np.arange(n_pairs) + np.repeat(entries + 1 - bounds[1:], counts)
-        rows = columns[second]
-        rows += np.repeat(columns * q, counts)
-        number = np.zeros(q * q, kind)
-        number[rows] = 1
-        cells = np.flatnonzero(number).astype(kind)
+        q, bounds = self.width, self._bounds
+        kind = np.dtype("int32" if max(q * q, bounds[-1]) < 2**31 else "int64")
+        columns, rows = self.columns.astype(kind), np.empty(bounds[-1], kind)
+        occupied = np.zeros(q * q, bool)
+        for first, here, counts, second in self._parts():
+            each = columns[second]
+            each += np.repeat(columns[first] * kind.type(q), counts)
+            rows[here] = each
+            occupied[each] = True
+        if 2 * np.count_nonzero(occupied) > SPARSE * q**2:
+            return rows, slice(None)
+        cells = np.flatnonzero(occupied).astype(kind)
+        number = np.empty(q * q, kind)
         number[cells] = np.arange(len(cells))
-        return second, number[rows], bounds.astype(kind), cells
+        for _, here, _, _ in self._parts():
+            rows[here] = number[rows[here]]
+        return rows, cells
+
+    @property
+    def is_full(self):
+        """Whether the rows of the products are all q^2 cells."""
+        return isinstance(self.cells, slice)
 
     @property
     def cells(self):
-        """Cells i q + j, ascending, one for each row of the products."""
-        return self._positions[-1]
+        """Cells i q + j, ascending, one for each row of the products, or a slice."""
+        return self._positions[1]
 
     @cached_property
     def places(self):
-        """Rows i and columns j of `cells`."""
+        """Rows i and columns j of `cells`, unless they are all."""
         return np.divmod(self.cells, self.cells.dtype.type(self.width))
 
     @cached_property
     def bordered(self):
         """The blocks of a matrix with these cells; None if that is nearly full."""
-        return bordered_pattern(self.cells, self.width)
+        return None if self.is_full else bordered_pattern(self.cells, self.width)
 
     def by_effect(self, values):
         """
@@ -126,12 +172,15 @@ class LevelPairs:
             For each effect b, a matrix with one row for each of `cells` and one column
             for each entry of the first effects.
         """
-        second, rows, bounds, cells = self._positions
-        shape = len(cells), len(self.levels)
-        return [
-            sparse.csc_array((each.take(second, mode="clip"), rows, bounds), shape)
-            for each in self.by_effect(values)
-        ]
+        (rows, cells), n_cells = self._positions, self.width**2
+        shape = n_cells if self.is_full else len(cells), len(self.levels)
+        each = self.by_effect(values)
+        data = [np.empty(len(rows)) for _ in each]
+        for _, here, _, second in self._parts():
+            for entries, out in zip(each, data):
+                np.take(entries, second, out=out[here], mode="clip")
+        bounds = self._bounds.astype(rows.dtype)
+        return [sparse.csc_array((d, rows, bounds), shape) for d in data]
 
     def through(self, values, middle):
         """
@@ -149,15 +198,21 @@ class LevelPairs:
         ndarray
             In the order of the pattern.
         """
-        second, rows, bounds, cells = self._positions
-        each = middle.reshape(-1)[cells][rows]
-        counts, last = np.diff(bounds), bounds[1:] - 1  # an entry with itself is last
-        out = np.empty(len(values))
+        rows, cells = self._positions
+        each = middle.reshape(-1)[cells]
         places = self.by_effect(np.arange(len(values)))
-        for place in places:
-            entries = values[place]
-            below = np.add.reduceat(entries[second] * each, bounds[:-1])
-            from_first = np.repeat(entries, counts) * each
-            above = np.bincount(second, from_first, len(entries))
-            out[place] = below + above - entries * each[last]
-        return out
+        entries = values[places]
+        out = np.zeros_like(entries)
+        for first, here, counts, second in self._parts():
+            between = each[rows[here]]
+            starts = np.cumsum(counts) - counts
+            for effect, total in zip(entries, out):
+                below = effect[second] * between
+                total[first] += np.add.reduceat(below, starts)
+                above = np.repeat(effect[first], counts) * between
+                above[starts + counts - 1] = 0.0  # an entry with itself is counted once
+                low, high = second[0], first.stop
+                total[low:high] += np.bincount(second - low, above, high - low)
+        found = np.empty(len(values))
+        found[places] = out
+        return found

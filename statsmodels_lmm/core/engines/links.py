@@ -66,9 +66,22 @@ def linked(first, second):
     -------
     Link
     """
-    codes = first.codes.astype(np.int64) * second.n_levels + second.codes
-    pairs, pair_codes = np.unique(codes, return_inverse=True)
-    return Link(pairs // second.n_levels, pairs % second.n_levels, pair_codes)
+    # by counting, which takes a fraction of the time of a sort of the pairs
+    order = _by_level(second.codes, second.n_levels)
+    order = order[_by_level(first.codes[order], first.n_levels)]
+    one, other = first.codes[order], second.codes[order]
+    is_new = np.ones(len(order), dtype=bool)
+    is_new[1:] = (one[1:] != one[:-1]) | (other[1:] != other[:-1])
+    codes = np.empty(len(order), dtype=np.intp)
+    codes[order] = np.cumsum(is_new) - 1
+    return Link(one[is_new], other[is_new], codes)
+
+
+def _by_level(codes, n_levels):
+    """Rows by level, those of a level in their order, shape (n,)."""
+    n = len(codes)
+    shape, ones = (n, n_levels), np.ones(n, dtype=np.int8)
+    return sparse.csr_array((ones, codes, np.arange(n + 1)), shape).tocsc().indices
 
 
 @dataclass(frozen=True)
@@ -78,23 +91,21 @@ class CouplingPattern:
 
     Parameters
     ----------
-    layout : csr_array
-        A coupling of this pattern, indices sorted.
     places : ndarray
         Position of each entry among those of all blocks, link by link.
     pairs : LevelPairs
         The pairs of entries multiplied in T_g'W_g T_g.
     """
 
-    layout: sparse.csr_array
     places: np.ndarray
     pairs: LevelPairs
 
     def matrix(self, blocks):
         """The coupling from the blocks of each link, a csr_array."""
-        out = self.layout.copy()
-        out.data = np.concatenate([block.ravel() for block in blocks])[self.places]
-        return out
+        values = np.concatenate([block.ravel() for block in blocks])[self.places]
+        indices, indptr = self.pairs.indices, self.pairs.indptr
+        shape = len(indptr) - 1, self.pairs.width
+        return sparse.csr_array((values, indices, indptr), shape)
 
 
 def coupling_pattern(term, tail, links):
@@ -125,4 +136,4 @@ def coupling_pattern(term, tail, links):
     matrix.sort_indices()
     pairs = LevelPairs(matrix.indices, matrix.indptr, term.k_effects, matrix.shape[1])
     places = matrix.data.astype(np.intp)
-    return CouplingPattern(matrix, places, pairs)
+    return CouplingPattern(places, pairs)

@@ -8,6 +8,7 @@ the blocks of the elimination.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,8 @@ class SelectedInverse:
     ----------
     elimination : Elimination
         The elimination from which the blocks were computed.
-    diagonal : tuple of ndarray
-        Diagonal blocks of M, shapes (..., l_i, k_i, k_i).
+    found : tuple of ndarray
+        The blocks `diagonal` as far as they were needed, else None.
     tail : ndarray
         Tail block of M, shape (..., q, q); if coupled sparsely, perhaps only the
         entries of its lower triangle that the coupling reads.
@@ -60,13 +61,27 @@ class SelectedInverse:
     """
 
     elimination: Any
-    diagonal: tuple
+    found: tuple
     tail: np.ndarray
     level_sums: tuple
     projected: tuple
     modes: tuple
     nested: dict
     to_tail: dict
+
+    @cached_property
+    def diagonal(self):
+        """Diagonal blocks of M, shapes (..., l_i, k_i, k_i)."""
+        if self.found[0] is not None:
+            return self.found
+        head = self.elimination.terms[0]
+        c, quadratic = head.covariance, head.coupling.quadratic(self.tail)
+        return (c + c @ quadratic @ c, *self.found[1:])
+
+    @property
+    def diagonal_is_cheap(self):
+        """Whether `diagonal` is known or takes less than an evaluation."""
+        return self.found[0] is not None or self.elimination.terms[0].coupling.is_kept
 
     def leverages(self, terms):
         """Z'M z of rows z with the levels of the engine's rows, see `leverages`."""
@@ -126,6 +141,8 @@ def _chain_blocks(elimination, tail_inverse):
     cross-products. With N the block of M for everything linked to it,
 
         M_gg = C + C (R N R') C,    and its blocks with the others are -C R N.
+
+    Of levels that are coupled sparsely, only the sum of J R N R'J' is computed.
     """
     plan = elimination.products.plan
     blocks: dict = {}
@@ -147,6 +164,10 @@ def _chain_blocks(elimination, tail_inverse):
             for m in later
         }
         # and in those of the tail
+        if i == 0 and term.coupling is not None and term.coupling.is_sparse:
+            explained = term.coupling.quadratic_sum(term.inner, tail_inverse)
+            blocks[i, i], sums[i] = None, term.kernel.sum(axis=0) - explained
+            continue
         if plan.tail and not later and i == 0:
             quadratic = term.coupling.quadratic(tail_inverse)
         elif plan.tail:

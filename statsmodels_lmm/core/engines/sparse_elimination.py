@@ -180,6 +180,9 @@ class SparseInverse:
     projected: tuple
     modes: tuple
 
+    diagonal_is_cheap = True
+    """Whether `diagonal` is known."""
+
     nested = None
     """Blocks between nested terms are not kept."""
 

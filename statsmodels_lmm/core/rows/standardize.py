@@ -245,31 +245,39 @@ def standardize_design(exog, terms, weights=None):
     # powers of two change no digits; the criterion is best scaled with weights near 1
     root_unit = power_of_two(root.mean())
     units = _units(exog)
-    root, exog = root / root_unit, exog / units
+    # sums run down columns
+    root, exog = root / root_unit, np.divide(exog, units, order="F")
     constant = _independent_constant(exog, root)
     shifts = np.zeros(exog.shape[1])
     if constant is not None:
         shifts = exog.mean(axis=0) / exog[0, constant]
         shifts[constant] = 0.0
-        exog = exog - np.outer(exog[:, constant], shifts)
-    kept = independent_columns(exog * root[:, None])
-    exog = exog[:, kept]
-    norms = _root_mean_squares(exog)
-    q, r = np.linalg.qr(exog / norms * root[:, None])
+        for j in np.flatnonzero(shifts):
+            exog[:, j] -= exog[:, constant] * shifts[j]
+    kept = independent_columns(exog if weights is None else exog * root[:, None])
+    if len(kept) < exog.shape[1]:
+        exog = exog[:, kept]
+    first, norms = exog[0].copy(), _root_mean_squares(exog)
+    exog /= norms
+    if weights is not None:
+        exog *= root[:, None]
+    q, r = np.linalg.qr(exog)
+    del exog  # as large as the data
     to_fixed = inverse_lower(r.T).T / norms[:, None] * np.sqrt(n)
     ones = None
     if constant is not None:
         place = int(np.flatnonzero(kept == constant)[0])
         ones = np.zeros(len(kept))
-        ones[place] = 1.0 / exog[0, place] / units[constant]
+        ones[place] = 1.0 / first[place] / units[constant]
         back = np.eye(len(kept))
         back[place] -= shifts[kept]
         to_fixed = back @ to_fixed
     with np.errstate(over="ignore", under="ignore"):
         to_fixed = to_fixed / units[kept][:, None] / root_unit
     standardized = [_standardize_effects(f, root, root_unit) for f in terms]
+    q *= np.sqrt(n)
     return StandardizedDesign(
-        exog=q * np.sqrt(n),
+        exog=q,
         terms=tuple(f for f, _ in standardized),
         n_columns=n_columns,
         kept=kept,
@@ -290,7 +298,8 @@ def power_of_two(size):
 
 def _units(values):
     """Powers of two that keep squared columns within range; mostly 1."""
-    largest = np.abs(values).max(axis=0, initial=0.0)
+    high, low = values.max(axis=0, initial=0.0), values.min(axis=0, initial=0.0)
+    largest = np.maximum(high, -low)
     exponents = np.frexp(largest)[1] - 1
     return np.ldexp(1.0, np.where(np.abs(exponents) > UNIT_EXPONENT, exponents, 0))
 
@@ -376,6 +385,8 @@ def _standardize_effects(term, root, root_unit):
         change = change / units[:, None] / root_unit
         to_effects[block, block] = change / size
         structures.append(structure.in_units(change / size))
+    if np.array_equal(effects, term.effects):  # such as an intercept
+        effects = term.effects
     standardized = replace(term, effects=effects, structures=tuple(structures))
     return standardized, to_effects
 

@@ -177,6 +177,7 @@ def descend(criterion, start, settings, known=None):
     if evaluation is None:
         raise np.linalg.LinAlgError("the criterion is undefined at the start")
     current = Iterate.of(evaluation)
+    del evaluation  # a large system is kept no longer than needed
     batch = np.shape(current.value)
     alone, going = not batch, np.arange(np.size(current.value))
     radius, evaluations = np.ones(batch), np.ones(batch, dtype=int)
@@ -231,7 +232,10 @@ def descend(criterion, start, settings, known=None):
         length = np.sqrt(((step / current.units) ** 2).sum(axis=-1))
         radius, better = next_radius(radius, length, gain), gain > ACCEPTED
         is_new = better.any()
-        if is_new:
+        if is_new and alone:
+            del current  # before the derivatives at the next point are computed
+            current = Iterate.of(trial, exact)
+        elif is_new:
             current = current.where(better, Iterate.of(trial, exact))
 
 

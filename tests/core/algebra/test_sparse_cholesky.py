@@ -6,8 +6,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from statsmodels_lmm.core.algebra import memory
+from statsmodels_lmm.core.algebra import minimum_degree as module
 from statsmodels_lmm.core.algebra.elimination_tree import elimination_tree
-from statsmodels_lmm.core.algebra.minimum_degree import minimum_degree
+from statsmodels_lmm.core.algebra.minimum_degree import (
+    elimination_order,
+    minimum_degree,
+)
 from statsmodels_lmm.core.algebra.sparse_cholesky import analyze, factorize
 from statsmodels_lmm.core.algebra.symbolic_cholesky import LONG
 
@@ -182,9 +186,10 @@ def test_selected_inverse(matrix, factor):
     assert_allclose(found, wanted, rtol=1e-10, atol=1e-13 * np.abs(inverse).max())
 
 
-def test_the_order_is_a_permutation_and_the_tree_holds_the_factor(matrix):
+@pytest.mark.parametrize("ordered", [minimum_degree, elimination_order])
+def test_the_order_is_a_permutation_and_the_tree_holds_the_factor(matrix, ordered):
     n = matrix.shape[0]
-    order = minimum_degree(matrix)
+    order = ordered(matrix)
     assert_array_equal(np.sort(order), np.arange(n))
     # a factor without cancellation: its entries are all that fill in
     filled = np.abs(matrix.toarray()[np.ix_(order, order)]) > 0
@@ -219,9 +224,27 @@ def test_minimum_degree_fills_in_less_than_the_order_given():
     assert found < 3 * matrix.nnz
 
 
-def test_a_tree_is_eliminated_without_fill():
+def test_only_hubs_need_the_own_order(monkeypatch):
+    """SuperLU's order is taken as one of rows, and never where it would be slow."""
+    line = sparse.diags_array([1.0, 1.0, 1.0], offsets=[-1, 0, 1], shape=(30, 30))
+    grid = sparse.csc_array(sparse.kronsum(line, line))
+    monkeypatch.setattr(module, "minimum_degree", lambda pattern: "own")
+    order = elimination_order(grid)
+
+    def fill(order):
+        tree = elimination_tree(grid, order)
+        return sum(len(c) * len(r) for c, r in zip(tree.columns, tree.rows))
+
+    assert fill(order) < 1.3 * fill(minimum_degree(grid))
+    assert fill(order) < 0.7 * fill(np.argsort(order))
+    monkeypatch.setattr(module, "HUB", 4)
+    assert elimination_order(grid) == "own"
+
+
+@pytest.mark.parametrize("ordered", [minimum_degree, elimination_order])
+def test_a_tree_is_eliminated_without_fill(ordered):
     matrix = phylogeny(300)
-    order = minimum_degree(matrix)
+    order = ordered(matrix)
     root = np.linalg.cholesky(matrix.toarray()[np.ix_(order, order)])
     assert np.count_nonzero(root) == 300 + 299
 

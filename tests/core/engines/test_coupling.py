@@ -11,10 +11,10 @@ from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
 LEVELS, EFFECTS, COLUMNS = 8, 2, 11
 
 
-def pair(k=EFFECTS, max_pairs=60_000_000, seed=1):
+def pair(k=EFFECTS, max_pairs=60_000_000, share=0.4, seed=1):
     """The same coupling held densely and sparsely; one level has no entry."""
     rng = np.random.default_rng(seed)
-    occupied = rng.random((LEVELS, 1, COLUMNS)) < 0.4
+    occupied = rng.random((LEVELS, 1, COLUMNS)) < share
     occupied[3] = False
     values = np.where(occupied, rng.standard_normal((LEVELS, k, COLUMNS)), 0.0)
     level, column = np.nonzero(occupied[:, 0])
@@ -28,10 +28,11 @@ def pair(k=EFFECTS, max_pairs=60_000_000, seed=1):
     return DenseCoupling(values), SparseCoupling(matrix, k, max_pairs)
 
 
+@pytest.mark.parametrize("share", [0.15, 0.4])
 @pytest.mark.parametrize("max_pairs", [60_000_000, 0])
 @pytest.mark.parametrize("k", [1, 2, 3])
-def test_verbs(k, max_pairs):
-    dense, held_sparsely = pair(k, max_pairs)
+def test_verbs(k, max_pairs, share):
+    dense, held_sparsely = pair(k, max_pairs, share)
     rng = np.random.default_rng(2)
     weights = rng.standard_normal((LEVELS, k, k))
     weights = weights + weights.swapaxes(1, 2)
@@ -39,6 +40,7 @@ def test_verbs(k, max_pairs):
     middle = middle + middle.T
     rows = rng.standard_normal((LEVELS, k, 4))
     columns = rng.standard_normal((COLUMNS, 4))
+    outer = rng.standard_normal((LEVELS, k, k))
     t = dense.values
 
     gram = sum(t[g].T @ weights[g] @ t[g] for g in range(LEVELS))
@@ -51,6 +53,9 @@ def test_verbs(k, max_pairs):
         np.testing.assert_allclose(link.quadratic(middle), quadratic, 1e-11, 1e-13)
         np.testing.assert_allclose(link.transposed_times(rows), transposed, 1e-12)
         np.testing.assert_allclose(link.times(columns), times, 1e-12, 1e-14)
+    summed = sum(outer[g] @ quadratic[g] @ outer[g].T for g in range(LEVELS))
+    found = held_sparsely.quadratic_sum(outer, np.tril(middle))
+    np.testing.assert_allclose(found, summed, 1e-11)
 
 
 @pytest.mark.parametrize("max_pairs", [60_000_000, 0])
@@ -92,11 +97,12 @@ def test_couplings_of_two_patterns_are_not_added():
         one + type(one)(cut, one.k_effects)
 
 
+@pytest.mark.parametrize("share", [0.15, 0.4])
 @pytest.mark.parametrize("k", [1, 2])
 @pytest.mark.parametrize("max_pairs", [60_000_000, 0])
-def test_factor_of_the_rest(max_pairs, k):
+def test_factor_of_the_rest(max_pairs, k, share):
     """What is left of Z_t'Z_t, scaled, with the identity."""
-    dense, link = pair(k, max_pairs)
+    dense, link = pair(k, max_pairs, share)
     rng = np.random.default_rng(8)
     weights = rng.standard_normal((LEVELS, k, k))
     weights = weights @ weights.swapaxes(-1, -2)

@@ -5,14 +5,15 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 
+from statsmodels_lmm.core.engines import level_pairs
 from statsmodels_lmm.core.engines.coupling import SparseCoupling
 from statsmodels_lmm.core.engines.level_pairs import LevelPairs
 
 
-def coupling(k, seed=1):
+def coupling(k, share=0.6, seed=1):
     """A coupling of 6 levels with 5 columns, one level without entries."""
     rng = np.random.default_rng(seed)
-    occupied = rng.random((6, 1, 5)) < 0.6
+    occupied = rng.random((6, 1, 5)) < share
     occupied[2] = False
     values = np.where(occupied, rng.standard_normal((6, k, 5)), 0.0)
     pattern = np.broadcast_to(occupied, values.shape).reshape(-1, 5)
@@ -21,28 +22,51 @@ def coupling(k, seed=1):
     return values, matrix
 
 
+@pytest.mark.parametrize("at_once", [1, 4, 2**18])
+@pytest.mark.parametrize(("share", "is_full"), [(0.6, True), (0.2, False)])
 @pytest.mark.parametrize("k", [1, 2, 3])
-def test_products(k):
-    values, matrix = coupling(k)
+def test_products(k, share, is_full, at_once, monkeypatch):
+    monkeypatch.setattr(level_pairs, "AT_ONCE", at_once)
+    values, matrix = coupling(k, share)
     pairs = LevelPairs(matrix.indices, matrix.indptr, k, 5)
     found = pairs.products(matrix.data)
-    assert (np.diff(pairs.cells) > 0).all()
-    row, column = np.divmod(pairs.cells, 5)
-    assert (row >= column).all()
+    assert pairs.is_full == is_full
+    cells = np.arange(25)[pairs.cells]
+    assert (np.diff(cells) > 0).all()
+    row, column = np.divmod(cells, 5)
+    assert is_full or (row >= column).all()
     first = pairs.by_effect(matrix.data)
     levels = np.arange(6)[:, None] == pairs.levels
     assert len(found) == k
     for b, products in enumerate(found):
         for a in range(k):
             of_level = products.toarray() * first[a] @ levels.T
-            crossed = values[:, a, row] * values[:, b, column]
+            crossed = values[:, a, row] * values[:, b, column] * (row >= column)
             assert_allclose(of_level, crossed.T, atol=1e-15)
 
 
+@pytest.mark.parametrize("at_once", [1, 4, 2**18])
+@pytest.mark.parametrize("share", [0.6, 0.2])
 @pytest.mark.parametrize("k", [1, 2])
-def test_a_pattern_is_kept(k):
+def test_through(k, share, at_once, monkeypatch):
+    monkeypatch.setattr(level_pairs, "AT_ONCE", at_once)
+    values, matrix = coupling(k, share)
+    pairs = LevelPairs(matrix.indices, matrix.indptr, k, 5)
+    middle = np.random.default_rng(5).standard_normal((5, 5))
+    middle = middle + middle.T
+    wanted = matrix.copy()
+    wanted.data = pairs.through(matrix.data, np.tril(middle))
+    occupied = matrix.copy()
+    occupied.data[:] = 1.0
+    whole = values.reshape(-1, 5) @ middle * occupied.toarray()
+    assert_allclose(wanted.toarray(), whole, atol=1e-14)
+
+
+@pytest.mark.parametrize("share", [0.6, 0.2])
+@pytest.mark.parametrize("k", [1, 2])
+def test_a_pattern_is_kept(k, share):
     """Other values on the same pattern are as good as a coupling of their own."""
-    values, matrix = coupling(k)
+    values, matrix = coupling(k, share)
     pairs = LevelPairs(matrix.indices, matrix.indptr, k, 5)
     rng = np.random.default_rng(4)
     middle, weights = rng.standard_normal((5, 5)), rng.standard_normal((6, k, k))
