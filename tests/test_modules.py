@@ -13,6 +13,7 @@ ELSEWHERE = {
     "test_related_effects": "level_covariance raw_effects",
     "test_several_starts": "saturation",
     "test_engines": "model_rows",
+    "test_growing_sums": "growing_links",
     "test_exponential_family": "power_variance",
     "test_sparse_cholesky": "elimination_tree minimum_degree symbolic_cholesky",
     "test_sparse_elimination": "precision_effects",
