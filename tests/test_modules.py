@@ -31,6 +31,8 @@ ELSEWHERE = {
     "test_times_of_errors": "coordinates",
     "test_whitening": "block_roots second_order",
     # inference
+    "test_from_sums": "summed_data",
+    "test_explained_variance": "row_moments",
     "test_generalized_replicates": "refitted_parameters row_weights",
     "test_planned_values": "planned",
     "test_power": "power_tests tested_effects",

@@ -356,12 +356,7 @@ class FormulaData(PandasData):
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self.scope = {}
-        for name, packed in state["scope"].items():
-            try:
-                self.scope[name] = packed.unpacked()
-            except Exception:  # a module that is missing, or an earlier main module
-                self.lost.append(name)
+        self.scope = self._unpacked(state["scope"])
         right = join(sides(tokenize(self.formula))[1])
         self.model_spec = self._specify(right)
         self.column_specs = {text: self._specify(text) for text in self.column_specs}
@@ -369,6 +364,16 @@ class FormulaData(PandasData):
         self.groupings = {
             text: self._unless_lost(partial(evaluated, text)) for text in self.groupings
         }
+
+    def _unpacked(self, packed):
+        """The names of a pickle that are still known."""
+        scope = {}
+        for name, value in packed.items():
+            try:
+                scope[name] = value.unpacked()
+            except Exception:  # a module that is missing, or an earlier main module
+                self.lost.append(name)
+        return scope
 
     def _specify(self, formula):
         return self._unless_lost(

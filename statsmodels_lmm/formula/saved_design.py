@@ -166,7 +166,7 @@ def plain_levels(levels, what):
     return plain
 
 
-def restored_design(plain, formula):
+def restored_design(plain, formula, scope=None):
     """
     Restore a design saved by `plain_design`.
 
@@ -176,6 +176,8 @@ def restored_design(plain, formula):
         The design.
     formula : str
         The formula, which has passed `check_formula`. No other code is used.
+    scope : dict, optional
+        Names of one's own that the formula uses.
 
     Returns
     -------
@@ -199,7 +201,7 @@ def restored_design(plain, formula):
         raise ValueError(f"the terms do not match the formula {formula}")
     factors = {name: EvalFactor(name) for name in plain["factors"]}
     infos = {
-        factors[name]: _factor_info(factors[name], info)
+        factors[name]: _factor_info(factors[name], info, scope or {})
         for name, info in plain["factors"].items()
     }
     codings = OrderedDict(
@@ -212,9 +214,10 @@ def restored_design(plain, formula):
     return DesignInfo(texts(plain["columns"], "a design"), infos, codings)
 
 
-def _factor_info(factor, plain):
+def _factor_info(factor, plain, scope):
     state: dict = {}
-    factor.memorize_passes_needed(state, EvalEnvironment([default_scope("patsy")]))
+    known = EvalEnvironment([{**default_scope("patsy"), **scope}])
+    factor.memorize_passes_needed(state, known)
     restore_states(state, plain["transforms"], factor)
     columns, categories = plain["num_columns"], plain["categories"]
     if columns is not None:

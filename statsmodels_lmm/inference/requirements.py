@@ -53,6 +53,47 @@ def require_data(model, purpose):
     ------
     DataError
     """
+    if getattr(model, "summed", None) is not None:
+        raise rows_summed(purpose)
+    require_sums(model, purpose)
+
+
+def rows_summed(purpose):
+    """
+    Create the error for what needs rows that were only summed.
+
+    Parameters
+    ----------
+    purpose : str
+        What needs the rows, for the message.
+
+    Returns
+    -------
+    DataError
+    """
+    return DataError(
+        f"the rows of the model were summed in batches and not kept; {purpose} needs "
+        "them: result.predict(source) and result.augment(source) read them again"
+    )
+
+
+def require_sums(model, purpose):
+    """
+    Reject a model that has neither its data nor sums over their rows.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM or statsmodels model
+        The model.
+    purpose : str
+        What needs them, for the message.
+
+    Raises
+    ------
+    DataError
+    """
+    if getattr(model, "summed", None) is not None:
+        return
     if not hasattr(model, "endog"):
         raise DataError(f"a fit loaded from JSON has no data; {purpose} needs them")
     if model.endog is None:

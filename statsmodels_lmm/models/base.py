@@ -27,6 +27,7 @@ from statsmodels_lmm.models.arrays import complete_rows
 from statsmodels_lmm.models.from_formula import read_formula, with_group_terms
 from statsmodels_lmm.models.updating import update
 from statsmodels_lmm.models.validation import (
+    CONFOUNDED,
     check_arguments,
     check_data,
     check_errors,
@@ -74,6 +75,9 @@ class MixedModel(Brief, LikelihoodModel):
 
     family: Any = None
     """Conditional distribution of a generalized model."""
+
+    summed: Any = None
+    """The SummedRows of a model whose rows were summed in batches."""
 
     _has_other_response = False
     """Whether `with_response` replaced the response that the data hold."""
@@ -157,11 +161,17 @@ class MixedModel(Brief, LikelihoodModel):
         # pandas returns read-only views
         self.endog = self.data.endog = np.require(self.data.endog, float, "W")
         self.exog = self.data.exog = np.require(self.data.exog, float, "W")
+        self._set_up(random, sides, check_levels, rank, source)
+        if rows is not None:
+            self.n_dropped = int((~rows).sum())
+
+    def _set_up(self, random, sides, check_levels, rank, source):
+        """Set what does not depend on where the rows are."""
         self.random = random
         for name, values in sides.items():
             setattr(self, name, values)
         self.check_levels, self.rank = check_levels, rank
-        self.n_dropped = 0 if rows is None else int((~rows).sum())
+        self.n_dropped = 0
         self.structures: dict = {}
         self.formula_offset = None
         self.formula_full = self._parsed = None
@@ -241,8 +251,7 @@ class MixedModel(Brief, LikelihoodModel):
         of_effects : bool
             Whether there must be fewer random effects than rows, too.
         """
-        reason = "its variance and the residual variance are confounded"
-        return "" if sides["weights"] is not None else reason, True
+        return "" if sides["weights"] is not None else CONFOUNDED, True
 
     @property
     def _offset(self):
@@ -270,7 +279,7 @@ class MixedModel(Brief, LikelihoodModel):
 
     def initialize(self):
         """Set the counts that statsmodels reads."""
-        self.nobs = len(self.endog)
+        self.nobs = len(self.endog) if self.summed is None else self.summed.sums.nobs
         self.df_model = self.exog.shape[1] - self.k_constant
         self.df_resid = self.nobs - self.exog.shape[1]
 
@@ -617,6 +626,27 @@ class MixedModel(Brief, LikelihoodModel):
             self._require_errors()
         return update(self, formula, data, eval_env, errors, depth=1)
 
+    @property
+    def standing_rows(self):
+        """
+        Rows with the cross-products of those of [1, X], without prior weights.
+
+        These rows themselves or, of rows summed in batches, p + 2 that stand for them.
+
+        Returns
+        -------
+        ndarray
+            Shape (m, 1 + p).
+        """
+        if self.summed is not None:
+            return self.summed.standing_rows()
+        return np.column_stack([np.ones(len(self.exog)), self.exog])
+
+    @property
+    def spanning(self):
+        """X, or rows that stand for those of X, which satisfy the same relations."""
+        return self.exog if self.summed is None else self.standing_rows[:, 1:]
+
     def as_given(self, values, trials=None):
         """
         Responses in the form in which the model was given its own.
@@ -655,10 +685,11 @@ class MixedModel(Brief, LikelihoodModel):
         """Fixed part of the linear predictor, see `CrossedMixedLM.predict`."""
         params, relations = np.asarray(params, dtype=float), None
         if exog is None:
+            require_data(self, "a prediction without new data")
             exog = self.exog
             offset = self.offset if offset is None else offset
-        elif self.exog is not None:
-            relations = estimability(self.exog, np.isfinite(params))
+        elif self.spanning is not None:
+            relations = estimability(self.spanning, np.isfinite(params))
         rows = numeric(exog, "exog")
         mean = determined_means(
             np.atleast_2d(rows), params, relations, self.exog_names

@@ -21,8 +21,8 @@ from statsmodels_lmm.exceptions import ConvergenceWarning, DataError, warn
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.fixed.robust_covariance import ROBUST, check_cov_type
 from statsmodels_lmm.inference.requirements import (
-    require_data,
     require_independent_errors,
+    require_sums,
 )
 from statsmodels_lmm.keywords import METHOD, NO_NODES, refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
@@ -491,20 +491,27 @@ class CrossedMixedLM(MixedModel):
         require_independent_errors(self, "this method")
         if not self._cross:
             data = self._standardized()
-            products = self._design.cross_products(data)
+            if self.summed is None:
+                products = self._design.cross_products(data)
+            else:
+                products = self._design.products
             self._cross = data, products, Units(data, products.plan)
         return self._cross[:2]
 
     def _standardized(self):
         """The standardized data, checked."""
-        require_data(self, "a fit")
-        endog = self.endog if self.offset is None else self.endog - self.offset
-        factors = [r.grouped for r in self.random]
-        data = self._design.standardize(endog, self.exog, factors, self.weights)
-        root = 1.0 if self.weights is None else np.sqrt(self.weights)
-        check_residual(endog * root, data)
+        require_sums(self, "a fit")
+        if self.summed is not None:
+            data = self._design.of_sums(self.summed)
+            check_residual(self.summed.response_size, data)
+        else:
+            endog = self.endog if self.offset is None else self.endog - self.offset
+            factors = [r.grouped for r in self.random]
+            data = self._design.standardize(endog, self.exog, factors, self.weights)
+            root = 1.0 if self.weights is None else np.sqrt(self.weights)
+            check_residual(np.abs(endog * root).max(), data)
         check_range(data, self.random)
-        if self.rank == "raise" and len(data.kept) < self.exog.shape[1]:
+        if self.rank == "raise" and len(data.kept) < len(self.exog_names):
             raise DataError(
                 "the fixed effects are not linearly independent: "
                 + ", ".join(self.redundant_columns(data))

@@ -22,6 +22,9 @@ ARGUMENTS = (
 ).split()
 """Arguments of a model from a formula, which other names may mean."""
 
+CONFOUNDED = "its variance and the residual variance are confounded"
+"""Why a factor must have fewer levels than there are rows of equal weight."""
+
 SMALLEST, LARGEST = 1e-153, 1e153
 """Range of standard deviations with squares within floating point."""
 
@@ -173,6 +176,50 @@ def _check_random(effects, n, check_levels, reason, check_columns):
             )
 
 
+def check_sums(summed, random, names, check_levels):
+    """
+    Reject sums over rows to which a model cannot be fitted.
+
+    Parameters
+    ----------
+    summed : SummedRows
+        The sums.
+    random : tuple of RandomEffects
+        Random effects.
+    names : list of str
+        Names of the columns of X.
+    check_levels : bool
+        Whether to reject random effects whose variances the data cannot determine.
+
+    Raises
+    ------
+    DataError
+    """
+    n, columns = summed.sums.nobs, summed.standing_rows()
+    if not n:
+        raise DataError("the data have no rows")
+    if len(names) != columns.shape[1] - 1 or len(random) != len(summed.terms):
+        raise DataError(
+            f"{len(names)} names of fixed and {len(random)} of random effects do not "
+            f"fit sums of {columns.shape[1] - 1} columns and {len(summed.terms)} terms"
+        )
+    finite = np.isfinite(summed.triangle).all(axis=0)
+    if not finite.all():
+        lost = [*names, "the response"]
+        bad = [str(lost[j]) for j in np.flatnonzero(~finite[1:])]
+        raise DataError(
+            "missing or infinite values in " + ", ".join(bad or ["weights"])
+        )
+    rank = np.linalg.matrix_rank(columns[:, 1:]) if len(names) else 0
+    if n <= len(names) and n <= rank:
+        raise DataError(f"{n} rows are too few for {len(names)} fixed effects")
+    if n > 1 and not summed.triangle[1:, -1].any():
+        raise DataError("the response is constant")
+    reason = "" if summed.has_weights else CONFOUNDED
+    for effects in random:
+        _check_random(effects, n, check_levels, reason, True)
+
+
 def check_errors(errors, random, weights):
     """
     Reject random effects that the correlations of errors already contain.
@@ -207,7 +254,7 @@ FEW_STEPS = 100
 """Size of the residuals, in steps of the response, that leaves enough digits."""
 
 
-def check_residual(endog, data):
+def check_residual(largest, data):
     """
     Reject a response that the fixed effects reproduce exactly.
 
@@ -217,9 +264,10 @@ def check_residual(endog, data):
 
     Parameters
     ----------
-    endog : ndarray
-        Response minus its offset, times the square roots of the weights.
-    data : Standardized
+    largest : float
+        Magnitude of the response minus its offset, times the square roots of the
+        weights.
+    data : Standardized or StandardizedSums
         The standardized data.
 
     Raises
@@ -232,7 +280,7 @@ def check_residual(endog, data):
     DataWarning
         If few digits remain.
     """
-    largest, size = np.abs(endog).max(), data.response_scale
+    size = data.response_scale
     step = np.finfo(float).eps * largest
     if size <= 3.0 * step:
         raise DataError(

@@ -15,7 +15,7 @@ from statsmodels_lmm.inference.comparison.likelihood_ratio import model_name
 from statsmodels_lmm.inference.comparison.nested_models import is_mixed
 from statsmodels_lmm.inference.fixed.ratios import ratio_name
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula, hypotheses
-from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_sums
 from statsmodels_lmm.inference.variances.explained_variance import r_squared
 from statsmodels_lmm.reporting.caveats import caveats
 from statsmodels_lmm.reporting.model_columns import labeled, random_parameters
@@ -148,7 +148,7 @@ def report(results: Any, alpha: float = 0.05, labels: Any = None) -> Report:
     raw = as_fit(results)
     if not is_mixed(raw):
         raise TypeError(f"report describes mixed models, not {type(raw).__name__}")
-    require_data(raw.model, "a report")
+    require_sums(raw.model, "a report")
     check_alpha(alpha)
     shares = r_squared(raw)
     styles = (Style(is_markdown, labels or {}) for is_markdown in (False, True))

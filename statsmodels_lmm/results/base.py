@@ -16,7 +16,7 @@ from statsmodels_lmm.graphics.methods import Pictures
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction.prediction import predict
-from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.inference.requirements import require_sums
 from statsmodels_lmm.keywords import R_FUNCTIONS, refuse_r_names
 from statsmodels_lmm.markup import Summary, Summary2
 from statsmodels_lmm.results import summary as summaries
@@ -384,7 +384,7 @@ class MixedResults(Brief, Pictures, MixedInference):
         if i not in self._mode_variances:
             relative = self._estimates.mode_covariances(i)
             if relative is None:
-                require_data(self.model, "a conditional variance of related levels")
+                require_sums(self.model, "a conditional variance of related levels")
                 relative = self._units.mode_covariances(self.at_optimum, i)
             self._mode_variances[i] = self._unit * relative
         return self._mode_variances[i]
@@ -442,7 +442,7 @@ class MixedResults(Brief, Pictures, MixedInference):
     @cached_property
     def _estimability(self):
         """Which combinations of the fixed effects the data determine."""
-        return estimability(self.model.exog, np.isfinite(self.params))
+        return estimability(self.model.spanning, np.isfinite(self.params))
 
     # prediction ------------------------------------------------------------
 

@@ -72,13 +72,8 @@ class BlockEngine:
         MemoryError
             If the parameters or the dense part of the system do not fit.
         """
-        check_parameters(sum(f.n_parameters for f in terms))
         terms = [related(f) for f in terms]
-        plan = plan_elimination(terms)
-        densely = _is_dense(plan, nobs)
-        if not densely:
-            plan = plan_elimination(terms, chain_tail=False)
-        check_memory(plan, densely)
+        plan, densely = planned(terms, lambda i, j: nobs)
         each, n_chain = plan.terms, plan.n_chain
         links = {
             (i, j): linked(first, second)
@@ -217,13 +212,50 @@ class BlockEngine:
         return *self._places[i, j], self.links[i, j].blocks(first, second)
 
 
-def _is_dense(plan, nobs):
+def planned(terms, n_pairs, nesting=None):
+    """
+    Plan the elimination and choose how the coupling is stored.
+
+    Parameters
+    ----------
+    terms : sequence of GroupedEffects or RelatedEffects
+        In the order given by the user.
+    n_pairs : callable
+        Number of pairs of levels that share rows, or more, for the positions of two
+        terms.
+    nesting : callable, optional
+        See `plan_elimination`.
+
+    Returns
+    -------
+    plan : EliminationPlan
+        The order of the terms.
+    densely : bool
+        Whether the coupling of chain and tail is stored as an array.
+
+    Raises
+    ------
+    MemoryError
+        If the parameters or the dense part of the system do not fit.
+    """
+    check_parameters(sum(f.n_parameters for f in terms))
+    plan = plan_elimination(terms, nesting=nesting)
+    densely = _is_dense(plan, n_pairs)
+    if not densely:
+        plan = plan_elimination(terms, chain_tail=False, nesting=nesting)
+    check_memory(plan, densely)
+    return plan, densely
+
+
+def _is_dense(plan, n_pairs):
     """Whether the coupling of chain and tail is stored densely."""
     if not plan.chain or not plan.tail:
         return True
     if not all(f.is_grouped for f in plan.terms):
         return True
-    head = plan.chain[0]
+    head, first = plan.chain[0], plan.order[0]
     entries = head.n_columns * plan.n_tail
-    occupied = head.k_effects * nobs * sum(f.k_effects for f in plan.tail)
+    pairs = zip(plan.tail, plan.order[plan.n_chain :])
+    each = sum(f.k_effects * n_pairs(first, i) for f, i in pairs)
+    occupied = head.k_effects * each
     return entries <= DENSE_ENTRIES or occupied >= DENSE_SHARE * entries

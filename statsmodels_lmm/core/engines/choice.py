@@ -2,6 +2,7 @@
 
 from statsmodels_lmm.core.engines.base import Engine
 from statsmodels_lmm.core.engines.block_engine import BlockEngine
+from statsmodels_lmm.core.engines.block_sums import products_of_sums
 from statsmodels_lmm.core.engines.sparse_engine import SparseEngine
 from statsmodels_lmm.core.rows.model_rows import Rows
 
@@ -46,3 +47,21 @@ def sufficient_statistics(endog, exog, terms):
     CrossProducts or SparseProducts
     """
     return engine_for(terms, len(endog)).gather(Rows(endog, exog))
+
+
+def sufficient_statistics_of_sums(sums, terms):
+    """
+    Form the cross-products of a model from sums over its rows.
+
+    Parameters
+    ----------
+    sums : PairSums
+        Sums with the columns [X y], terms in the order given by the user.
+    terms : sequence of GroupedEffects
+        The terms, without rows.
+
+    Returns
+    -------
+    CrossProducts
+    """
+    return products_of_sums(sums, terms)

@@ -120,7 +120,7 @@ def parent_levels(child, parent):
     return parents if np.array_equal(parents[child.codes], parent.codes) else None
 
 
-def plan_elimination(terms, chain_tail=True):
+def plan_elimination(terms, chain_tail=True, nesting=None):
     """
     Find the elimination order of random-effects terms.
 
@@ -130,11 +130,19 @@ def plan_elimination(terms, chain_tail=True):
         In the order given by the user.
     chain_tail : bool, optional
         Whether a chain of more than one term may be followed by a tail.
+    nesting : callable, optional
+        Gives what `parent_levels` returns for the positions of child and parent. By
+        default the rows of the terms tell.
 
     Returns
     -------
     EliminationPlan
     """
+    if nesting is None:
+
+        def nesting(i, j):
+            return parent_levels(terms[i], terms[j])
+
     by_size = sorted(
         range(len(terms)),
         key=lambda i: (-terms[i].n_levels, -terms[i].k_effects),
@@ -142,7 +150,7 @@ def plan_elimination(terms, chain_tail=True):
     chain = [i for i in by_size if terms[i].has_level_blocks][:1]
     parents = {}
     for j in [i for i in by_size if chain and i != chain[0]]:
-        above = [parent_levels(terms[i], terms[j]) for i in chain]
+        above = [nesting(i, j) for i in chain]
         if all(p is not None for p in above):
             parents.update({(i, j): p for i, p in zip(chain, above)})
             chain.append(j)

@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from statsmodels_lmm.core.engines.choice import engine_for
+from statsmodels_lmm.core.engines.choice import (
+    engine_for,
+    sufficient_statistics_of_sums,
+)
 from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.rows.standardize import standardize_design
+from statsmodels_lmm.core.rows.standardized_sums import standardize_sums
 
 
 @dataclass(eq=False)
@@ -66,6 +70,25 @@ class SharedDesign:
             self.design = standardize_design(exog, factors)
             self.engine = engine_for(self.design.terms, len(endog))
         return self.design.with_plain_response(endog)
+
+    def of_sums(self, summed):
+        """
+        Standardize sums over rows, and form the cross-products.
+
+        Parameters
+        ----------
+        summed : SummedRows
+            The sums, always the same.
+
+        Returns
+        -------
+        StandardizedSums
+        """
+        if self.design is None:
+            self.design = standardize_sums(summed)
+            of_rows = self.design.sums, self.design.terms
+            self.products = sufficient_statistics_of_sums(*of_rows)
+        return self.design
 
     def cross_products(self, data):
         """

@@ -9,6 +9,7 @@ basis of theirs.
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -38,8 +39,45 @@ ORTHOGONAL_TOLERANCE = 1e-10
 """Smallest eigenvalue of a correlation matrix at which it is inverted."""
 
 
+class StandardUnits:
+    """
+    What follows from the maps between standardized units and the user's.
+
+    Attributes
+    ----------
+    n_rows : int
+        Number of rows n.
+    kept, to_effects, log_weights, log_fixed
+        See `StandardizedDesign`.
+    response_scale : float
+        See `Standardized`.
+    """
+
+    @property
+    def effect_sizes(self: Any):
+        """Sizes of each term's effects relative to the response scale, shapes (k,)."""
+        return [np.abs(change).max(axis=1) for change in self.to_effects]
+
+    def criterion_shift(self: Any, reml):
+        """
+        The amount to add to the standardized criterion for that in the data's units.
+
+        Parameters
+        ----------
+        reml : bool
+            Whether it is the REML criterion.
+
+        Returns
+        -------
+        float
+        """
+        nu = self.n_rows - (len(self.kept) if reml else 0)
+        shift = 2.0 * nu * np.log(self.response_scale) - self.log_weights
+        return shift + (2.0 * self.log_fixed if reml else 0.0)
+
+
 @dataclass(frozen=True)
-class StandardizedDesign:
+class StandardizedDesign(StandardUnits):
     """
     A standardized design, common to all responses.
 
@@ -84,9 +122,9 @@ class StandardizedDesign:
     ones: np.ndarray | None
 
     @property
-    def effect_sizes(self):
-        """Sizes of each term's effects relative to the response scale, shapes (k,)."""
-        return [np.abs(change).max(axis=1) for change in self.to_effects]
+    def n_rows(self):
+        """Number of rows n."""
+        return len(self.exog)
 
     def with_response(self, endog):
         """
@@ -166,23 +204,6 @@ class Standardized(StandardizedDesign):
     least_squares: np.ndarray
     response_scale: float
 
-    def criterion_shift(self, reml):
-        """
-        The amount to add to the standardized criterion for that in the data's units.
-
-        Parameters
-        ----------
-        reml : bool
-            Whether it is the REML criterion.
-
-        Returns
-        -------
-        float
-        """
-        nu = len(self.endog) - (len(self.kept) if reml else 0)
-        shift = 2.0 * nu * np.log(self.response_scale) - self.log_weights
-        return shift + (2.0 * self.log_fixed if reml else 0.0)
-
 
 def standardize(endog, exog, terms, weights=None):
     """
@@ -222,7 +243,7 @@ def standardize_design(exog, terms, weights=None):
     n, n_columns = exog.shape
     root = np.ones(n) if weights is None else np.sqrt(weights)
     # powers of two change no digits; the criterion is best scaled with weights near 1
-    root_unit = float(np.ldexp(1.0, np.frexp(root.mean())[1] - 1))
+    root_unit = power_of_two(root.mean())
     units = _units(exog)
     root, exog = root / root_unit, exog / units
     constant = _independent_constant(exog, root)
@@ -260,6 +281,11 @@ def standardize_design(exog, terms, weights=None):
         log_fixed=-float(np.linalg.slogdet(to_fixed)[1]),
         ones=ones,
     )
+
+
+def power_of_two(size):
+    """The largest power of two up to a positive number."""
+    return float(np.ldexp(1.0, np.frexp(size)[1] - 1))
 
 
 def _units(values):
@@ -404,8 +430,14 @@ def _orthonormal(columns):
     columns = columns / norms
     change = shift / norms
     if k > 1:
-        correlation = columns.T @ columns / len(columns)
-        if eigvalsh(correlation)[0] > ORTHOGONAL_TOLERANCE:
-            inverse = inverse_lower(cholesky(correlation)).T
+        inverse = whitener(columns.T @ columns / len(columns))
+        if inverse is not None:
             return columns @ inverse, change @ inverse
     return columns, change
+
+
+def whitener(correlation):
+    """T with T'CT = I for a correlation matrix C, or None if C is nearly singular."""
+    if eigvalsh(correlation)[0] > ORTHOGONAL_TOLERANCE:
+        return inverse_lower(cholesky(correlation)).T
+    return None

@@ -9,6 +9,27 @@ from statsmodels_lmm.core.rows.pair_sums import PairSums
 
 
 @dataclass(frozen=True)
+class PlainSums:
+    """
+    What rows sum to without their prior weights, for shares of variance and the like.
+
+    Parameters
+    ----------
+    triangle : ndarray
+        R of a QR decomposition of W = [1, X - m, y - o - m_y], (p + 2, p + 2).
+    effect_moments : tuple of ndarray
+        For each term, the sum over the rows of the products of its effects minus their
+        shifts, shapes (k_i, k_i).
+    inverse_weights : float
+        Sum of 1 / w, n without weights.
+    """
+
+    triangle: np.ndarray
+    effect_moments: tuple
+    inverse_weights: float
+
+
+@dataclass(frozen=True)
 class SummedRows:
     """
     What batches of rows leave behind: all that a fit needs of the data.
@@ -38,6 +59,11 @@ class SummedRows:
         Sum of the logarithms of the prior weights; 0.0 without.
     has_weights : bool
         Whether there are prior weights.
+    plain : PlainSums, optional
+        The same without the prior weights; None without weights, for which they are no
+        other, or if they were not kept.
+    mean_offset : float, optional
+        Mean over the rows of the part of the offset o that is not in the formula.
     """
 
     sums: PairSums
@@ -48,6 +74,37 @@ class SummedRows:
     terms: tuple
     log_weights: float
     has_weights: bool
+    plain: PlainSums | None = None
+    mean_offset: float = 0.0
+
+    @property
+    def unweighted(self):
+        """The PlainSums, or None if they were not kept beside weighted ones."""
+        if self.plain is not None or self.has_weights:
+            return self.plain
+        moments = tuple(blocks.sum(axis=0) for blocks in self.sums.diagonal)
+        return PlainSums(self.triangle, moments, float(self.sums.nobs))
+
+    @property
+    def response_size(self):
+        """Root mean square of y - o, times the roots of the weights."""
+        column = self.triangle[:, -1] + self.shift[-1] * self.triangle[:, 0]
+        return float(np.linalg.norm(column) / np.sqrt(self.sums.nobs))
+
+    def standing_rows(self):
+        """
+        Rows that stand for those of [1, X], with the same cross-products.
+
+        Returns
+        -------
+        ndarray
+            R [1, X] for W = QR, without prior weights if they were kept, shape
+            (p + 2, 1 + p).
+        """
+        known = self.unweighted
+        triangle = self.triangle if known is None else known.triangle
+        ones, columns = triangle[:, :1], triangle[:, 1:-1]
+        return np.hstack([ones, columns + ones * self.shift[:-1]])
 
     @classmethod
     def of(cls, endog, exog, terms, weights=None):
@@ -70,15 +127,11 @@ class SummedRows:
         SummedRows
         """
         n, p = exog.shape
-        root = np.ones(n) if weights is None else np.sqrt(weights)
         columns = np.column_stack([exog, endog])
         shift = columns.mean(axis=0)
         shift[:p][np.ptp(exog, axis=0) == 0.0] = 0.0
-        whole = np.column_stack([np.ones(n), columns - shift]) * root[:, None]
-        triangle = np.zeros((p + 2, p + 2))
-        found = triangle_of_qr(whole)
-        triangle[: len(found)] = found
-        constants, shifts, weighted = [], [], []
+        whole = np.column_stack([np.ones(n), columns - shift])
+        moved, shifts, constants = [], [], []
         for term in terms:
             ones = [_ones(term.effects, block) for block in term.block_slices]
             move = np.zeros(term.k_effects)
@@ -86,20 +139,35 @@ class SummedRows:
                 if one is not None:
                     move[block] = term.effects[:, block].mean(axis=0)
                     move[one] = 0.0
-            effects = (term.effects - move) * root[:, None]
             constants.append(tuple(ones))
             shifts.append(move)
-            weighted.append(term.at(term.codes, effects))
+            moved.append(term.at(term.codes, term.effects - move))
+        root, plain, logarithms = np.ones((n, 1)), None, 0.0
+        if weights is not None:
+            root, logarithms = np.sqrt(weights)[:, None], float(np.log(weights).sum())
+            plain = PlainSums(
+                _square_triangle(whole),
+                tuple(f.effects.T @ f.effects for f in moved),
+                float((1.0 / weights).sum()),
+            )
+        weighted = [term.at(term.codes, term.effects * root) for term in moved]
         return cls(
-            sums=PairSums.of(weighted, whole),
-            triangle=triangle,
+            sums=PairSums.of(weighted, whole * root),
+            triangle=_square_triangle(whole * root),
             shift=shift,
             effect_shifts=tuple(shifts),
             constants=tuple(constants),
             terms=tuple(term.take(slice(0)) for term in terms),
-            log_weights=0.0 if weights is None else float(np.log(weights).sum()),
+            log_weights=logarithms,
             has_weights=weights is not None,
+            plain=plain,
         )
+
+
+def _square_triangle(columns):
+    """R of a QR decomposition, with rows of zeros if there are too few rows."""
+    found, size = triangle_of_qr(columns), columns.shape[1]
+    return np.vstack([found, np.zeros((size - len(found), size))])
 
 
 def _ones(effects, block):

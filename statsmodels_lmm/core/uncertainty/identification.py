@@ -99,18 +99,19 @@ def flat_directions(data, products, reml, informative, places=None):
     return out
 
 
-def mean_variances(data, products, weights=1.0):
+def mean_variances(products, moments, inverse_weight):
     """
     Derivatives of the rows' mean variance with respect to covariance parameters.
 
     Parameters
     ----------
-    data : Standardized
-        The standardized data.
     products : CrossProducts or SparseProducts
         Cross-products of the data.
-    weights : ndarray, optional
-        Prior weights, shape (n,).
+    moments : sequence of ndarray
+        Means over the rows of z z' / w for the standardized effects z of each term, in
+        the user's order, (k, k).
+    inverse_weight : float
+        Mean of 1 / w.
 
     Returns
     -------
@@ -122,13 +123,11 @@ def mean_variances(data, products, weights=1.0):
     plan = products.plan
     counts = [f.n_parameters for f in plan.terms]
     out, start = np.zeros((len(counts) + 1, sum(counts) + 1)), 0
-    share = np.ones(len(data.endog)) / weights / len(data.endog)
     for i, term in zip(plan.order, plan.terms):
-        inner = data.terms[i].summed_variances(share)
         here = slice(start, start + term.n_parameters)
-        out[i, here] = generic_factor(term).traces(inner)
+        out[i, here] = generic_factor(term).traces(moments[i])
         start = here.stop
-    out[-1, -1] = share.sum()
+    out[-1, -1] = inverse_weight
     return out
 
 

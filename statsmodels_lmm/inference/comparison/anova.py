@@ -34,7 +34,7 @@ from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
 )
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula, hypotheses
 from statsmodels_lmm.inference.replicates.simulation import fit_like
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import as_fit, require_sums
 from statsmodels_lmm.keywords import refuse_r_names
 
 FIXED_METHODS = ("wald", "lrt", "bootstrap", *DF_METHODS)
@@ -254,7 +254,7 @@ def drop1(
     results = as_fit(results)
     if method not in ("lrt", "bootstrap"):
         raise ValueError(f"method must be 'lrt' or 'bootstrap', not {method!r}")
-    require_data(results.model, "a fit")
+    require_sums(results.model, "a fit")
     full = by_ml(of_the_model(results))
     terms = fixed_terms(full)
     entropy = np.random.default_rng(rng).integers(2**63)

@@ -14,7 +14,7 @@ from statsmodels_lmm.core.structures.relative_factor import structured_parameter
 from statsmodels_lmm.inference.derived.differentiable import Differentiable
 from statsmodels_lmm.inference.derived.joint_estimates import variances_at
 from statsmodels_lmm.inference.derived.named_parameters import NamedParameters
-from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.inference.requirements import require_sums
 from statsmodels_lmm.inference.variances.profile import (
     constrained_search,
     parameters_of,
@@ -162,7 +162,7 @@ def profiled(results, function, estimate, error, distribution):
     -------
     ProfiledFunction
     """
-    require_data(results.model, "a profile of the likelihood")
+    require_sums(results.model, "a profile of the likelihood")
     search, optimum = constrained_search(results), results.at_optimum
     at_point = FunctionAtPoint(results, function.value, distribution)
     hold = _held(results, at_point, function.range, float(estimate.value), error)

@@ -7,10 +7,14 @@ import numpy as np
 from statsmodels_lmm.inference.derived.functions import Function
 from statsmodels_lmm.inference.derived.parameter_expressions import SHARE
 from statsmodels_lmm.inference.requirements import (
-    require_data,
     require_independent_errors,
+    require_sums,
 )
 from statsmodels_lmm.inference.variances.distribution_variance import of_observations
+from statsmodels_lmm.inference.variances.row_moments import (
+    column_covariance,
+    effect_moments,
+)
 
 
 @dataclass(frozen=True)
@@ -81,23 +85,27 @@ def row_variances(results):
     RowVariances
     """
     model, linear = results.model, results._is_gaussian
-    require_data(model, "a share of variance")
+    require_sums(model, "a share of variance")
     require_independent_errors(model, "an interval of a share of variance")
-    n = len(model.endog)
-    repeats = np.ones(n) if linear else model._repeats * np.ones(n)
-    weights = 1.0 if not linear or model.weights is None else np.asarray(model.weights)
-    data, _ = model._sufficient_statistics() if linear else model._prepared()
-    share = repeats / repeats.sum() / weights
+    if linear:
+        data, _ = model._sufficient_statistics()
+        moments, residual = effect_moments(model)
+        centered, name = column_covariance(model), "Residual"
+        of_rows = [False] * len(model.random)
+    else:
+        data, _ = model._prepared()
+        repeats = model._repeats * np.ones(len(model.endog))
+        share = repeats / repeats.sum()
+        moments = [term.summed_variances(share) for term in data.terms]
+        x = model.exog - np.average(model.exog, axis=0, weights=repeats)
+        centered = (x.T * repeats) @ x / (repeats.sum() - 1.0)
+        residual, name = 1.0, "Distribution"
+        of_rows = [of_observations(e) for e in model.random]
     inner = []
-    for term, change in zip(data.terms, data.to_effects):
+    for moment, change in zip(moments, data.to_effects):
         # a term's own units are standardized, because the user's may cancel each other
         back = np.linalg.inv(change)
-        inner.append(back.T @ term.summed_variances(share) @ back)
-    x = model.exog - np.average(model.exog, axis=0, weights=repeats)
-    centered = (x.T * repeats) @ x / (repeats.sum() - 1.0)
-    of_rows = [not linear and of_observations(e) for e in model.random]
-    residual = float(share.sum()) if linear else 1.0
-    name = "Residual" if linear else "Distribution"
+        inner.append(back.T @ moment @ back)
     return RowVariances(inner, centered, residual, name, of_rows)
 
 

@@ -18,8 +18,8 @@ from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.requirements import (
     as_fit,
     check_choice,
-    require_data,
     require_gaussian,
+    require_sums,
 )
 
 SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
@@ -401,7 +401,7 @@ def _inference(results, method):
         raise DataError(
             "Kenward and Roger's method is defined only for REML: refit with reml=True"
         )
-    require_data(results.model, f"df_method={method!r}")
+    require_sums(results.model, f"df_method={method!r}")
     deviance = results.at_optimum
     if method == "satterthwaite":
         uncertain = satterthwaite(deviance)

@@ -17,7 +17,7 @@ from statsmodels_lmm.formula.pieces import term_key
 from statsmodels_lmm.formula.plain_names import plain_names
 from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.formula.tokens import written
-from statsmodels_lmm.inference.requirements import as_fit, names_lost, require_data
+from statsmodels_lmm.inference.requirements import as_fit, names_lost, require_sums
 
 TYPES = {"I": 1, "II": 2, "III": 3}
 
@@ -197,11 +197,11 @@ def hypotheses(results, type=3):
     """
     kind = anova_type(type)
     results = as_fit(results)
-    require_data(results.model, "a hypothesis")
+    require_sums(results.model, "a hypothesis")
     kept = np.isfinite(results.params)
     every = fixed_terms(results)
     terms = tuple(t for t in every if kept[list(t.columns)].any())
-    x = results.model.exog
+    x = results.model.spanning
     covariance = results._estimates.fixed_covariance[np.ix_(kept, kept)]
     if kind < 3 and not results._is_gaussian and np.isfinite(covariance).all():
         # R with R'R the information
@@ -209,7 +209,8 @@ def hypotheses(results, type=3):
         x[:, kept] = np.linalg.inv(np.linalg.cholesky(covariance))
     elif any(t.is_constant for t in terms):
         # every hypothesis is orthogonal to the constant; a large mean would mask this
-        x = _centered(x, [t.columns[0] for t in terms if t.is_constant])
+        constants = [t.columns[0] for t in terms if t.is_constant]
+        x = _centered(results.model, constants)
     basis, _ = np.linalg.qr(_unit_columns(x[:, kept]))
     back = basis.T @ x * kept
     if kind == 3:
@@ -255,11 +256,13 @@ def _canonical_rows(rows, columns, triangular):
     return np.linalg.solve(block, rows)
 
 
-def _centered(x, constants):
-    """The columns minus their means, except for constants."""
-    means = x.mean(axis=0)
+def _centered(model, constants):
+    """The columns of X minus their means, except for constants."""
+    rows = model.standing_rows
+    ones, x = rows[:, 0], rows[:, 1:]
+    means = ones @ x / (ones @ ones)
     means[constants] = 0.0
-    return x - means
+    return x - np.outer(ones, means)
 
 
 def _added(x, terms, basis):

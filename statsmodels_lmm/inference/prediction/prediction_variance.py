@@ -16,7 +16,7 @@ from statsmodels_lmm.core.uncertainty.mixed_model_inverse import (
     error_covariance,
     error_variances,
 )
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import as_fit, require_sums
 
 JOINT_ROWS = 1000
 """Number of random effects whose joint covariance is computed at once."""
@@ -207,7 +207,7 @@ def _asked(random, factors):
 
 def _units(results):
     """The model's units, which require its data."""
-    require_data(results.model, "a standard error with random effects")
+    require_sums(results.model, "a standard error with random effects")
     return results._units
 
 

@@ -14,7 +14,7 @@ from statsmodels_lmm.inference.derived.shares import (
 from statsmodels_lmm.inference.requirements import (
     as_fit,
     check_choice,
-    require_data,
+    require_sums,
 )
 from statsmodels_lmm.inference.variances.distribution_variance import (
     distribution_variance,
@@ -23,6 +23,10 @@ from statsmodels_lmm.inference.variances.distribution_variance import (
 )
 from statsmodels_lmm.inference.variances.identification import combined
 from statsmodels_lmm.inference.variances.residual_parameters import log_deviations
+from statsmodels_lmm.inference.variances.row_moments import (
+    column_covariance,
+    effect_moments,
+)
 
 
 def r_squared(
@@ -272,9 +276,8 @@ def _undetermined(results):
     flat = results.identification.directions
     if not flat.shape[1]:
         return np.zeros((1, 1), dtype=bool), False, False
-    data, products = results.model._sufficient_statistics()
-    weights = 1.0 if results.model.weights is None else results.model.weights
-    parts = mean_variances(data, products, weights)
+    _, products = results.model._sufficient_statistics()
+    parts = mean_variances(products, *effect_moments(results.model))
     each = combined(parts[:-1], flat).any(axis=1)
     split, total = (
         combined(part, flat).any() for part in (parts[:-1].sum(0), parts.sum(0))
@@ -286,23 +289,23 @@ def _variances(results, method, random_effects):
     """Variances of the fixed part, of the factors as a Series, and of the residual."""
     results = as_fit(results)
     model = results.model
-    require_data(model, "a share of variance")
+    require_sums(model, "a share of variance")
     names = pd.Index([e.name for e in model.random], name="group")
-    linear = model.exog @ np.nan_to_num(results.params)
+    params = np.nan_to_num(results.params)
     if not results._is_gaussian:
+        linear = model.exog @ params
         return _generalized_variances(results, linear, names, method, random_effects)
     _refuse_settings(method, random_effects)
-    fixed = np.var(linear, ddof=1)
-    data = model._standardized()
-    weights = 1.0 if model.weights is None else model.weights
+    fixed = params @ column_covariance(model) @ params
+    moments, spread = effect_moments(model)
     # standardized columns, because the user's may cancel each other
-    pairs = zip(data.terms, results._estimates.factors)
-    random = np.array(
-        [np.mean(rows.row_variances(f.matrix) / weights) for rows, f in pairs]
-    )
-    spread = np.exp(2.0 * log_deviations(results)) / weights
-    residual = results.scale * float(np.mean(spread))
-    return float(fixed), pd.Series(results.scale * random, index=names), residual
+    pairs = zip(moments, results._estimates.factors)
+    random = np.array([np.sum((m @ f.matrix) * f.matrix) for m, f in pairs])
+    if model.residual is not None:
+        weights = 1.0 if model.weights is None else model.weights
+        spread = float(np.mean(np.exp(2.0 * log_deviations(results)) / weights))
+    random = pd.Series(results.scale * random, index=names)
+    return float(fixed), random, results.scale * spread
 
 
 def _generalized_variances(results, linear, names, method, random_effects):

@@ -8,6 +8,9 @@ from scipy.sparse.csgraph import connected_components
 from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.structures.roots import lower_triangle
 from statsmodels_lmm.core.uncertainty.identification import flat_directions
+from statsmodels_lmm.core.uncertainty.identification_of_sums import (
+    flat_directions_of_sums,
+)
 from statsmodels_lmm.display import Brief
 
 NO_SHARE = 1e-6
@@ -80,9 +83,9 @@ def identification(results):
         return _with_errors(results)
     if not results.uninformative and _is_clear(results):
         return Identification(np.zeros((len(results.optimum.theta) + 1, 0)), 0, ())
-    data, products = results.model._sufficient_statistics()
+    _, products = results.model._sufficient_statistics()
     informed = informative(results)
-    flat = flat_directions(data, products, results.reml, informed)
+    flat = _flat_directions(results, informed)
     idle = flat.shape[1] + int((~informed).sum())
     random = results._units.of_plan(results.model.random)
     messages = _messages(random, products.plan.terms, flat)
@@ -150,10 +153,17 @@ def flat_at(results):
     ndarray
         Shape (m + 1, f).
     """
-    data, products = results.model._sufficient_statistics()
     places = results.at_optimum.factors
-    informed = informative(results)
-    return flat_directions(data, products, results.reml, informed, places)
+    return _flat_directions(results, informative(results), places)
+
+
+def _flat_directions(results, informed, places=None):
+    """Flat directions of the likelihood of a fit, from its rows or sums over them."""
+    data, products = results.model._sufficient_statistics()
+    find = flat_directions
+    if results.model.summed is not None:
+        find = flat_directions_of_sums
+    return find(data, products, results.reml, informed, places)
 
 
 def combined(coefficients, directions):

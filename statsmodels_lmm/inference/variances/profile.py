@@ -34,7 +34,7 @@ from statsmodels_lmm.core.search.profile_curve import ProfileCurve, profile_curv
 from statsmodels_lmm.display import Brief, captioned
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import run
-from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_sums
 from statsmodels_lmm.inference.variances.variance_parameters import (
     RESIDUAL,
     variance_labels,
@@ -244,7 +244,7 @@ def profile(
     if not n_points >= 1:
         raise ValueError(f"n_points must be at least 1, not {n_points!r}")
     raw = as_fit(result)
-    require_data(raw.model, "a profile of the likelihood")
+    require_sums(raw.model, "a profile of the likelihood")
     if raw.unbounded.sentences and raw.unbounded.directions is None:
         raise DataError(
             "the likelihood has no maximum from which to profile: "

@@ -22,7 +22,7 @@ from statsmodels_lmm.core.uncertainty.variance_information import (
     observed_information,
 )
 from statsmodels_lmm.display import ResultTable
-from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_sums
 from statsmodels_lmm.inference.variances.block_functions import (
     StructuredFunctions,
     UnstructuredFunctions,
@@ -370,7 +370,7 @@ def variance_estimates(results, average=False):
         return _estimates_with_errors(results, average)
     if results._is_gaussian:
         return _relative_estimates(results, average)
-    require_data(results.model, "a standard error of a variance parameter")
+    require_sums(results.model, "a standard error of a variance parameter")
     return _absolute_estimates(results)
 
 
@@ -433,7 +433,7 @@ def _relative_estimates(results, average):
 
 def _estimates_with_errors(results, average):
     """The variances of a linear model whose errors have a covariance."""
-    require_data(results.model, "a standard error of a variance parameter")
+    require_sums(results.model, "a standard error of a variance parameter")
     deviance, kind = results.at_optimum, "average" if average else "observed"
     if not deviance.variance_forms.are_affordable:
         kind = "average"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,21 @@ def test_sums_are_those_of_shifted_and_weighted_columns(weighted):
     np.testing.assert_allclose(found.sums.diagonal[0], expected.diagonal[0])
     assert found.terms[0].n_rows == 0
     assert found.terms[0].blocks == (2, 2)
+    plain = found.unweighted
+    alone = SummedRows.of(y, exog, terms)
+    np.testing.assert_allclose(plain.triangle, alone.triangle, atol=1e-12)
+    centered = effects - found.effect_shifts[0]
+    moments = centered.T @ centered
+    np.testing.assert_allclose(plain.effect_moments[0], moments, atol=1e-11)
+    expected = (1 / w).sum() if weighted else n
+    np.testing.assert_allclose(plain.inverse_weights, expected)
+
+
+def test_weighted_sums_alone_do_not_tell_the_unweighted_ones():
+    exog, y = np.ones((4, 1)), np.arange(4.0)
+    terms = [GroupedEffects(np.arange(4) % 2, 2, np.ones((4, 1)), (1,))]
+    found = SummedRows.of(y, exog, terms, np.arange(1.0, 5.0))
+    assert replace(found, plain=None).unweighted is None
 
 
 def test_fewer_rows_than_columns_have_a_square_triangle():
