@@ -39,6 +39,8 @@ class GrowingSums:
         shapes (k_i,).
     log_weights : float
         Sum of the logarithms of the weights w.
+    plain : tuple or None
+        What `PlainSums` holds, without the weights; None if there are none.
     """
 
     nobs: int
@@ -49,6 +51,7 @@ class GrowingSums:
     highest: np.ndarray
     ones: tuple
     log_weights: float
+    plain: tuple | None = None
 
     @classmethod
     def of(cls, columns, codes, n_levels, effects, shifts, weights=None):
@@ -76,25 +79,24 @@ class GrowingSums:
         weighted : list of ndarray
             The effects with shifts and weights, shapes (n, k_i).
         """
-        n, c = columns.shape
-        root = None if weights is None else np.sqrt(weights)[:, None]
         weighted = [e - s if s.any() else e for e, s in zip(effects, shifts)]
-        whole = columns
-        if root is not None:
+        whole, plain = columns, None
+        if weights is not None:
+            moments = tuple(e.T @ e for e in weighted)
+            plain = square_triangle(columns), moments, float((1.0 / weights).sum())
+            root = np.sqrt(weights)[:, None]
             whole, weighted = columns * root, [e * root for e in weighted]
-        triangle = np.zeros((c, c))
-        found = triangle_of_qr(whole)
-        triangle[: len(found)] = found
         terms = list(zip(codes, n_levels, weighted))
         sums = cls(
-            nobs=n,
-            triangle=triangle,
+            nobs=len(columns),
+            triangle=square_triangle(whole),
             level_sums=tuple(level_sums(g, count, e, whole) for g, count, e in terms),
             diagonal=tuple(level_sums(g, count, e, e) for g, count, e in terms),
             lowest=columns.min(axis=0),
             highest=columns.max(axis=0),
             ones=tuple((e == 1.0).all(axis=0) for e in effects),
             log_weights=0.0 if weights is None else float(np.log(weights).sum()),
+            plain=plain,
         )
         return sums, weighted
 
@@ -112,6 +114,12 @@ class GrowingSums:
         -------
         GrowingSums
         """
+        plain = None
+        if self.plain is not None:
+            (r, moments, inverse), (s, further, more) = self.plain, other.plain
+            triangle = triangle_of_qr(np.vstack([r, s]))
+            added = tuple(a + b for a, b in zip(moments, further))
+            plain = triangle, added, inverse + more
         return GrowingSums(
             nobs=self.nobs + other.nobs,
             triangle=triangle_of_qr(np.vstack([self.triangle, other.triangle])),
@@ -121,6 +129,7 @@ class GrowingSums:
             highest=np.maximum(self.highest, other.highest),
             ones=tuple(a & b for a, b in zip(self.ones, other.ones)),
             log_weights=self.log_weights + other.log_weights,
+            plain=plain,
         )
 
     def moved(self, by, effects):
@@ -141,6 +150,11 @@ class GrowingSums:
         change = np.eye(len(by))
         change[0] += by
         pairs = list(zip(self.level_sums, self.diagonal, effects))
+        plain = self.plain
+        if plain is not None:
+            triangle, moments, inverse = plain
+            turned = tuple(b.T @ m @ b for m, b in zip(moments, effects))
+            plain = triangle @ change, turned, inverse
         return replace(
             self,
             triangle=self.triangle @ change,
@@ -148,6 +162,7 @@ class GrowingSums:
             diagonal=tuple(b.T @ d @ b for _, d, b in pairs),
             lowest=self.lowest + by,
             highest=self.highest + by,
+            plain=plain,
         )
 
     def numbered(self, codes, n_levels):
@@ -175,6 +190,12 @@ class GrowingSums:
                 _placed(s, *where) for s, where in zip(self.diagonal, triples)
             ),
         )
+
+
+def square_triangle(columns):
+    """R of a QR decomposition, with rows of zeros if there are too few rows."""
+    found, size = triangle_of_qr(columns), columns.shape[1]
+    return np.vstack([found, np.zeros((size - len(found), size))])
 
 
 def shift_of_effects(before, after, constants):

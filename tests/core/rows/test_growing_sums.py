@@ -45,6 +45,13 @@ def assert_same(one, other, atol=1e-12):
         np.testing.assert_allclose(left, right, rtol=1e-12, atol=atol)
     for left, right in zip(one.ones, other.ones):
         np.testing.assert_array_equal(left, right)
+    assert (one.plain is None) == (other.plain is None)
+    if one.plain is not None:
+        (r, moments, inverse), (s, others, inverses) = one.plain, other.plain
+        np.testing.assert_allclose(r.T @ r, s.T @ s, rtol=1e-12, atol=atol)
+        assert inverse == pytest.approx(inverses, rel=1e-13)
+        for left, right in zip(moments, others):
+            np.testing.assert_allclose(left, right, rtol=1e-12, atol=atol)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
@@ -65,6 +72,14 @@ def test_sums_are_those_of_dense_matrices(weights):
     np.testing.assert_array_equal(sums.lowest, COLUMNS.min(axis=0))
     np.testing.assert_array_equal(sums.highest, COLUMNS.max(axis=0))
     assert [o.tolist() for o in sums.ones] == [[True, False], [True]]
+    if weights is None:
+        assert sums.plain is None
+        return
+    triangle, moments, inverse = sums.plain
+    np.testing.assert_allclose(triangle.T @ triangle, COLUMNS.T @ COLUMNS)
+    for e, moment in zip(EFFECTS, moments):
+        np.testing.assert_allclose(moment, e.T @ e)
+    assert inverse == pytest.approx((1.0 / WEIGHTS).sum())
 
 
 @pytest.mark.parametrize("size", [1, 7, N])
