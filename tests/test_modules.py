@@ -54,10 +54,10 @@ ELSEWHERE = {
     "test_variance_parameters": "block_functions",
     "test_prediction_intervals": "prediction_variance",
     # formulas and data
-    "test_batches_in_memory": "chunks complete_rows from_batches learning passes "
-    "reading recipe row_sums sums told_once",
+    "test_batches_in_memory": "chunks from_batches learning passes reading recipe sums "
+    "told_once",
     "test_bad_inputs": "exceptions quoting row_values validation",
-    "test_data_frames": "columns frame tables",
+    "test_data_frames": "columns frame",
     "test_messy_columns": "text_values",
     "test_datasets": "_loader",
     "test_design": "engine_errors evaluation transforms",

@@ -111,6 +111,7 @@ class _Learner:
     def __init__(self, text, parsed, wanted, passes, told):
         self.text, self.parsed, self.wanted = text, parsed, wanted
         self.passes, self.told = passes, told
+        self.read = 0
 
     def sample(self):
         """The complete rows of the first batches."""
@@ -122,6 +123,7 @@ class _Learner:
             counts = counts.plus(rows.counts)
             if counts.complete >= ENOUGH:
                 break
+        self.read = counts.read
         check_some_rows(counts, self.wanted)
         return pd.concat([frame for frame in frames if len(frame)])
 
@@ -197,7 +199,7 @@ class _Learner:
         except EVALUATION_ERRORS as error:
             if isinstance(error, DataError):
                 raise
-            counts = len(sample), self.passes.source.n_rows
+            counts = len(sample), self.read, self.passes.source.n_rows
             variable = variable_of_rows(scope, counts)
             if variable is not None:
                 raise variable from error

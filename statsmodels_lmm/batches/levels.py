@@ -34,6 +34,23 @@ class Values:
         self._parts = []
         self._of_batches = []
 
+    @classmethod
+    def restored(cls, index, kinds):
+        """Values with their numbers, and the `plain_kinds` of their batches."""
+        values = cls()
+        values._parts = [index] if len(index) else []
+        for plain in kinds:
+            kind = plain and pd.CategoricalDtype(*plain)
+            values._of_batches.append(kind)
+        return values
+
+    def plain_kinds(self):
+        """The categories of the batches and whether they are ordered, or None."""
+        kinds = self._of_batches
+        if len(kinds) > 1:  # of which only that they differ will count
+            kinds = [None, *[k for k in kinds if k is not None][:1]]
+        return [k and [k.categories.tolist(), bool(k.ordered)] for k in kinds]
+
     @property
     def categories(self):
         """The categories of the column, None if batches have different ones."""

@@ -1,13 +1,17 @@
 """Sums over rows that arrive in batches, and all that is done with them."""
 
 from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
 from typing import Any, Self
 
+from statsmodels_lmm.batches.dask_sums import partition_sums
 from statsmodels_lmm.batches.learning import check_some_rows, learn
 from statsmodels_lmm.batches.levels import value_order
 from statsmodels_lmm.batches.passes import Passes
 from statsmodels_lmm.batches.reading import read_names, variable_of_rows
 from statsmodels_lmm.batches.recipe import formulas_of
+from statsmodels_lmm.batches.saving import own_names, packed, unpacked
 from statsmodels_lmm.batches.sources import BATCH_SIZE, is_lazy, source_of
 from statsmodels_lmm.batches.sums import Sums
 from statsmodels_lmm.batches.told_once import ToldOnce
@@ -20,6 +24,8 @@ from statsmodels_lmm.formula.columns import warn_of_float_keys
 from statsmodels_lmm.formula.dialects import response_of
 from statsmodels_lmm.formula.evaluation import MOST_COMPARED, warn_of_near_levels
 from statsmodels_lmm.formula.frame import warn_of_rows_without_group
+from statsmodels_lmm.formula.gate import check_formula
+from statsmodels_lmm.formula.packing import packed_value
 from statsmodels_lmm.formula.plain_names import plain_names
 from statsmodels_lmm.inputs.row_values import rows_text
 
@@ -144,8 +150,11 @@ class RowSums(Brief):
             recipe = learn(formula, parsed, structures, wanted, passes, told)
             check_factors(contrasts, recipe.empty_frame({}))
             sums = cls(Sums.empty(recipe), told)
-            for table in passes.every("sums"):
-                sums._add(table)
+            if source.partitions is None:
+                for table in passes.every("sums"):
+                    sums._add(table)
+            else:
+                sums = partition_sums(sums, source.partitions[wanted.names])
         finally:
             passes.close()
         check_some_rows(sums._sums.counts, wanted)
@@ -255,6 +264,72 @@ class RowSums(Brief):
         self._sums.recipe.check_same(other._sums.recipe)
         self._sums.merge(other._sums)
         return self
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """
+        Write the sums to a file, to which later batches can be added.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            The file, an npz archive of numbers and names, without code but the formula.
+
+        Raises
+        ------
+        FormulaError, DataError
+            If the formula uses more than `check_formula` allows, names or structures of
+            your own, or levels that are neither text, numbers nor dates.
+        """
+        recipe = self._sums.recipe
+        own = [*own_names(recipe.wanted.scope), *recipe.structures]
+        if own:
+            raise DataError(
+                f"the formula uses names of your own, which cannot be saved: "
+                f"{', '.join(own)}"
+            )
+        names = [n for n in recipe.wanted.names if isinstance(n, str)]
+        check_formula(self.formula, names, subset=recipe.wanted.subset)
+        Path(path).write_bytes(packed(self._sums))
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """
+        Read sums from a file that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            The file. Nothing in it is evaluated but the formula, when rows are added,
+            and it must pass `check_formula`.
+
+        Returns
+        -------
+        RowSums
+
+        Raises
+        ------
+        FormulaError
+            If the formula is not allowed.
+        DataError
+            If the file is damaged, or was written by a newer version.
+        """
+        return cls(unpacked(Path(path).read_bytes()))
+
+    def __getstate__(self):
+        recipe = self._sums.recipe
+        scope = {n: packed_value(v) for n, v in recipe.wanted.scope.items()}
+        lost = [name for name, value in scope.items() if value is None]
+        if lost:
+            raise DataError(
+                f"'{lost[0]}' in the formula cannot be sent to other processes"
+            )
+        return packed(self._sums), scope, recipe.structures
+
+    def __setstate__(self, state):
+        content, scope, structures = state
+        scope = {name: value.unpacked() for name, value in scope.items()}
+        sums = unpacked(content, scope, structures, trusted=True)
+        self._sums, self._told = sums, ToldOnce()
 
     def finish(self) -> SummedRows:
         """

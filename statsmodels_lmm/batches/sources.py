@@ -54,7 +54,7 @@ class Source:
     partitions: Any = None
 
 
-def is_lazy(data):
+def is_lazy(data, collected=False):
     """
     Whether data are read in batches rather than as a whole.
 
@@ -62,6 +62,9 @@ def is_lazy(data):
     ----------
     data : object
         What a user gives as data.
+    collected : bool, optional
+        Whether lazy frames of polars and relations of DuckDB are collected, as new data
+        of a model in memory are.
 
     Returns
     -------
@@ -70,7 +73,10 @@ def is_lazy(data):
         datasets and readers of pyarrow, lazy frames of polars, relations of DuckDB and
         frames of Dask.
     """
-    return isinstance(data, str | PathLike | Source) or _door(data) is not None
+    if isinstance(data, str | PathLike | Source):
+        return True
+    door = _door(data)
+    return door is not None and not (collected and door in (_lazy_frame, _relation))
 
 
 def source_of(data, batch_size=BATCH_SIZE):
@@ -171,11 +177,12 @@ def _parquet(path, batch_size):
         if not where:
             raise FileNotFoundError(f"there is no Parquet file {path}")
     arrow, datasets = needed("pyarrow"), needed("pyarrow.dataset")
-    dataset = datasets.dataset(where, format="parquet", partitioning="hive")
+    how = {"format": "parquet", "partitioning": "hive"}
+    dataset = datasets.dataset(where, **how)
     # a column may be whole numbers in one file and decimals in another
     schemas = [dataset.schema, *(f.physical_schema for f in dataset.get_fragments())]
     schema = arrow.unify_schemas(schemas, promote_options="permissive")
-    return _dataset(dataset.replace_schema(schema), batch_size)
+    return _dataset(datasets.dataset(where, schema=schema, **how), batch_size)
 
 
 def _dataset(dataset, batch_size):

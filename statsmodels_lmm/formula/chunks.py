@@ -173,8 +173,10 @@ def check_row_by_row(designs, frame, text):
         alone = designs.matrices(rows, text) if len(rows) else {}
         for formula, found in alone.items():
             expected = whole[formula]
-            allowed = ALONE * np.abs(expected).max(axis=0, initial=0.0)
-            same = (np.abs(found - expected[part]) <= allowed).all(axis=0)
+            allowed = ALONE * np.nanmax(np.abs(expected), axis=0, initial=0.0)
+            undefined = np.isnan(found) & np.isnan(expected[part])
+            near = np.abs(found - expected[part]) <= allowed
+            same = (near | undefined).all(axis=0)
             for name, columns, _ in term_columns(designs.infos[formula], "patsy"):
                 if not same[columns].all():
                     raise FormulaError(

@@ -233,16 +233,9 @@ def progress_bar(total, progress, unit="fit", title=None):
     tqdm = _optional("tqdm", needed=bool(progress))
     if tqdm is None:
         return _Silent()
+    shown = {} if title is None else {"desc": title, "unit_scale": True}
     delay = 0.0 if progress else DELAY
-    large = unit != "fit"
-    return tqdm.tqdm(
-        total=total,
-        delay=delay,
-        unit=unit,
-        desc=title,
-        unit_scale=large,
-        leave=not large,
-    )
+    return tqdm.tqdm(total=total, delay=delay, unit=unit, **shown)
 
 
 def _optional(name, needed=False):
