@@ -32,6 +32,7 @@ ELSEWHERE = {
     "test_whitening": "block_roots second_order",
     # inference
     "test_from_sums": "summed_data",
+    "test_summed_results": "artificial_rows reduced_design reduced_sums summed_models",
     "test_explained_variance": "row_moments",
     "test_generalized_replicates": "refitted_parameters row_weights",
     "test_planned_values": "planned",

@@ -1,6 +1,7 @@
 """How the formula of a model was evaluated on rows that were not kept."""
 
 from copy import copy
+from dataclasses import dataclass
 
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.backend import FormulaData
@@ -15,6 +16,25 @@ from statsmodels_lmm.formula.saved_design import (
 from statsmodels_lmm.formula.tokens import tokenize
 
 
+@dataclass(frozen=True)
+class NumericColumn:
+    """
+    What is known of a numeric column whose rows were not kept.
+
+    Parameters
+    ----------
+    mean, lowest, highest : float
+        Over all rows used.
+    values : tuple, optional
+        Its distinct values, ascending, if there are at most two; None otherwise.
+    """
+
+    mean: float
+    lowest: float
+    highest: float
+    values: tuple | None = None
+
+
 class SummedData(FormulaData):
     """
     Data of a formula model whose rows were summed in batches.
@@ -23,6 +43,9 @@ class SummedData(FormulaData):
     could be evaluated again, so a pickle holds what it remembers: levels, codings and
     the states of transforms. A transform whose state cannot be saved is `lost`.
     """
+
+    numeric: dict = {}
+    """A NumericColumn for each numeric column of which it is known, by name."""
 
     def __getstate__(self):
         state = super().__getstate__()

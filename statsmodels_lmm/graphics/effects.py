@@ -28,6 +28,7 @@ from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import (
     check_predictor,
     is_covariate,
+    numeric_column,
     reference_grid,
 )
 from statsmodels_lmm.inference.requirements import as_fit
@@ -124,7 +125,12 @@ def plot_effects(
     lines = _lines(results, specs, others)
     frame = results.model.data.frame
     for name in lines - set(at):
-        at[name] = _range(frame[name]) if name == x else _quantiles(frame[name])
+        if results.model.summed is not None:
+            known = numeric_column(results.model, name, f"at={{{name!r}: ...}}")
+            ends = known.lowest, known.highest
+            at[name] = np.linspace(*ends, GRID if name == x else 3)
+        else:
+            at[name] = _range(frame[name]) if name == x else _quantiles(frame[name])
     alpha = error_probability(level)
     own = None if which == "mean" else which  # data are on the scale of the model
     how = {"which": own, "random_effects": random_effects}

@@ -92,12 +92,17 @@ def require_sums(model, purpose):
     ------
     DataError
     """
-    if getattr(model, "summed", None) is not None:
+    if has_sums(model):
         return
     if not hasattr(model, "endog"):
         raise DataError(f"a fit loaded from JSON has no data; {purpose} needs them")
-    if model.endog is None:
-        raise DataError(f"the data of the model were removed; {purpose} needs them")
+    raise DataError(f"the data of the model were removed; {purpose} needs them")
+
+
+def has_sums(model):
+    """Whether a model has its data, or sums over their rows."""
+    rows = getattr(model, "endog", None)
+    return rows is not None or getattr(model, "summed", None) is not None
 
 
 def require_random_effects(model, purpose):

@@ -10,7 +10,12 @@ from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.deletion.influence import influence as influence_of
 from statsmodels_lmm.inference.fixed.ratios import ratio_name
-from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    check_alpha,
+    has_sums,
+    require_data,
+)
 from statsmodels_lmm.inference.variances.profile import profile
 from statsmodels_lmm.inference.variances.variance_parameters import (
     variance_labels,
@@ -196,7 +201,7 @@ def _random_parameters(raw, scale):
         groups += ["Residual"] * len(names)
         values = np.append(values, raw.residual_params)
     errors = np.full(len(terms), np.nan)
-    if raw.model.endog is not None:
+    if has_sums(raw.model):
         errors = variance_table(raw, scale)["std err"].to_numpy()
     else:
         warn(

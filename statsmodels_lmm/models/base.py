@@ -27,6 +27,7 @@ from statsmodels_lmm.keywords import R_FUNCTIONS
 from statsmodels_lmm.models.arrays import complete_rows
 from statsmodels_lmm.models.from_batches import sums_of_rows
 from statsmodels_lmm.models.from_formula import read_formula, with_group_terms
+from statsmodels_lmm.models.from_sums import reduced_model
 from statsmodels_lmm.models.updating import update
 from statsmodels_lmm.models.validation import (
     CONFOUNDED,
@@ -680,6 +681,10 @@ class MixedModel(Brief, LikelihoodModel):
     def spanning(self):
         """X, or rows that stand for those of X, which satisfy the same relations."""
         return self.exog if self.summed is None else self.standing_rows[:, 1:]
+
+    def reduced_to(self, columns, effects, *of_formula):
+        """A model of the same sums over rows, see `from_sums.reduced_model`."""
+        return reduced_model(self, columns, effects, *of_formula)
 
     def as_given(self, values, trials=None):
         """

@@ -5,6 +5,8 @@ Such a model has neither response nor design, like one whose data were removed, 
 be fitted: `MixedModel.summed` holds all that a fit needs of them.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from statsmodels.base.model import LikelihoodModel
@@ -35,6 +37,7 @@ def model_from_sums(
     structures=None,
     weights_name=None,
     offset_name=None,
+    numeric_columns=None,
     rank="drop",
     check_levels=True,
 ):
@@ -74,6 +77,9 @@ def model_from_sums(
         The user's covariance structures, by their names in the formula.
     weights_name, offset_name : str, optional
         Columns of the prior weights and of the offset beside that of the formula.
+    numeric_columns : dict of NumericColumn, optional
+        Means and ranges of numeric columns by name, at which marginal means and slopes
+        are computed unless values are given.
     rank, check_levels : optional
         See `CrossedMixedLM`.
 
@@ -117,6 +123,7 @@ def model_from_sums(
         SummedData.adopt(
             data, source.scope, engine, source.column_specs, source.groupings
         )
+        data.numeric = dict(numeric_columns or {})
     data.k_constant, data.const_idx = _constant(summed)
     model.k_constant = data.k_constant
     model.initialize()
@@ -125,6 +132,62 @@ def model_from_sums(
     model.side_names = {"weights": weights_name, "offset": offset_name}
     model.endog = model.exog = data.endog = data.exog = None
     return model
+
+
+def reduced_model(model, columns, effects, text=None, parsed=None, specs=None):
+    """
+    A model of the same sums with some of its columns and random effects.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM
+        A model of sums over rows.
+    columns : sequence of int
+        The columns of X that remain.
+    effects : sequence of tuple
+        For each factor that remains its position, the effect columns that remain,
+        ascending, and its formula terms with their numbers of columns.
+    text, parsed : optional
+        The remaining formula, for a model from a formula.
+    specs : tuple, optional
+        The remaining design, and the specifications of the effect columns and offsets.
+
+    Returns
+    -------
+    CrossedMixedLM
+    """
+    summed = model.summed.with_columns(columns)
+    summed = summed.with_effects([(i, kept) for i, kept, _ in effects])
+    random = [
+        replace(
+            model.random[i],
+            effect_names=tuple(model.random[i].effect_names[j] for j in kept),
+            grouped=term,
+            terms=tuple(terms),
+        )
+        for (i, kept, terms), term in zip(effects, summed.terms)
+    ]
+    of_formula, data = {}, model.data
+    if text is not None:
+        of_formula = {"formula": text, "parsed": parsed, "frame": data.frame}
+        of_formula |= {"scope": data.scope, "groupings": data.groupings}
+        of_formula |= {"spec": specs[0], "column_specs": specs[1]}
+        of_formula["numeric_columns"] = data.numeric
+    return model_from_sums(
+        type(model),
+        summed,
+        endog_name=model.endog_names,
+        exog_names=[model.exog_names[j] for j in columns],
+        random=tuple(random),
+        **of_formula,
+        n_dropped=model.n_dropped,
+        missing_counts=model.missing_counts,
+        structures=model.structures,
+        weights_name=model.side_names["weights"],
+        offset_name=model.side_names["offset"],
+        rank=model.rank,
+        check_levels=model.check_levels,
+    )
 
 
 def _constant(summed):

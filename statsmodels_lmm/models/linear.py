@@ -23,6 +23,7 @@ from statsmodels_lmm.inference.fixed.robust_covariance import ROBUST, check_cov_
 from statsmodels_lmm.inference.requirements import (
     require_independent_errors,
     require_sums,
+    rows_summed,
 )
 from statsmodels_lmm.keywords import METHOD, NO_NODES, refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
@@ -482,6 +483,8 @@ class CrossedMixedLM(FromBatches, MixedModel):
         object
             An object with ``rvs(n, rng=None)``, which draws one response; n is ignored.
         """
+        if self.summed is not None:
+            raise rows_summed("a distribution of responses")
         theta = self._last_theta
         if theta is None:
             theta = self.fit().optimum.theta

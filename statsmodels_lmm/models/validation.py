@@ -412,7 +412,10 @@ def warn_after_fit(results):
         return
     if results.reason:
         warn(results.reason, ConvergenceWarning)
-    elif optimum.promised < REACHED <= optimum.rounding:
+    elif optimum.rounding >= REACHED and (
+        # without rows the digits that are lost cannot be had in another pass
+        optimum.promised < REACHED or results.model.summed is not None
+    ):
         warn(
             "the best variances are not proved: the residual variance is so small "
             "relative to those of the random effects that rounding moves -2 "

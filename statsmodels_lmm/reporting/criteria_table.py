@@ -16,11 +16,16 @@ from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     n_parameters,
 )
 from statsmodels_lmm.inference.comparison.nested_models import is_mixed, rows_of
+from statsmodels_lmm.inference.comparison.summed_models import (
+    check_same_sums,
+    have_same_fixed,
+    is_summed,
+)
 from statsmodels_lmm.inference.requirements import (
     as_fit,
     check_choice,
-    require_data,
     require_likelihood,
+    require_sums,
 )
 
 CRITERIA = ("aic", "aicc", "bic")
@@ -152,7 +157,7 @@ def _family(fit):
 def _check_fit(name, fit):
     """Refuse what has no comparable likelihood."""
     require_likelihood([fit])
-    require_data(fit.model, "a comparison")
+    require_sums(fit.model, "a comparison")
     if not is_mixed(fit) and not isinstance(fit.model, WLS | GLM):
         raise DataError(
             f"{name}: the likelihood of {type(fit.model).__name__} cannot be compared; "
@@ -166,6 +171,8 @@ def _check_same_data(one, other):
     """Refuse fits to other rows or another response."""
     (name, fit), (name0, fit0) = one, other
     both = f"{name} and {name0}"
+    if is_summed(fit, fit0):
+        return check_same_sums(fit, fit0)
     y, y0 = (np.asarray(f.model.endog) for f in (fit, fit0))
     if len(y) != len(y0):
         raise DataError(
@@ -217,7 +224,7 @@ def _check_same_likelihood(one, other):
             f"of {both} one was fitted by REML and the other by maximum likelihood; "
             "fit both with reml=False"
         )
-    if by_reml[0] and not np.array_equal(fit.model.exog, fit0.model.exog):
+    if by_reml[0] and not have_same_fixed(fit.model, fit0.model):
         raise DataError(
             f"{both} were fitted by REML with different fixed effects, so that their "
             "restricted likelihoods are not comparable; fit both with reml=False"

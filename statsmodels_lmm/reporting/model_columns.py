@@ -11,7 +11,7 @@ from statsmodels_lmm.display import unquoted
 from statsmodels_lmm.formula.plain_names import unquoted as column_name
 from statsmodels_lmm.inference.comparison.nested_models import is_mixed
 from statsmodels_lmm.inference.fixed.ratios import ratio_name, ratio_of
-from statsmodels_lmm.inference.requirements import as_fit
+from statsmodels_lmm.inference.requirements import as_fit, has_sums
 from statsmodels_lmm.inference.variances.explained_variance import icc, r_squared
 from statsmodels_lmm.reporting.caveats import caveats
 
@@ -108,7 +108,7 @@ def model_column(results, alpha=0.05, exponentiate=False):
             kind, notes = raw.method, [VARIANCES_LEFT_OUT]
         return ModelColumn(fixed, {}, _fit_of_statsmodels(raw), kind, notes)
     notes = caveats(raw)
-    if raw.model.endog is None:
+    if not has_sums(raw.model):
         notes.append("R2 and ICC need the data, which were removed.")
     return ModelColumn(fixed, random_parameters(raw), _fit(raw), raw.method, notes)
 
@@ -205,7 +205,7 @@ def _fit(raw):
     levels = {f"N ({e.name})": e.n_levels for e in raw.model.random}
     names = ["R2 marginal", "R2 conditional", "ICC"]
     shares = dict.fromkeys(names, np.nan)
-    if raw.model.endog is not None:
+    if has_sums(raw.model):
         shares = dict(zip(names, [*r_squared(raw), icc(raw)["adjusted"]]))
     if not raw.model.random:  # without random effects there is nothing to share
         shares = {"R2": shares["R2 marginal"]}

@@ -4,37 +4,14 @@ import pickle
 from copy import deepcopy
 
 import numpy as np
-import pandas as pd
 import pytest
-from summed_models import close, summed
+from summed_models import close, sample, summed
 
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.core.rows.summed_rows import SummedRows
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.models.from_sums import model_from_sums
-
-
-def sample(seed=0, n=300):
-    rng = np.random.default_rng(seed)
-    frame = pd.DataFrame(
-        {
-            "x": rng.normal(3.0, 1.0, n),
-            "z": rng.normal(size=n),
-            "f": np.array(list("abc"))[rng.integers(0, 3, n)],
-            "g": rng.permutation(np.arange(n) % 24),
-            "h": np.array(list("rstuvwpq"))[rng.permutation(np.arange(n) % 8)],
-            "w": rng.uniform(0.5, 4.0, n),
-            "o": rng.normal(size=n),
-        }
-    )
-    frame["top"] = frame["g"] // 4
-    y = 2.0 + frame["x"] + (frame["f"] == "b") + rng.normal(size=24)[frame["g"]]
-    codes = frame["h"].map(ord) - ord("p")
-    y += rng.normal(size=8)[codes] * (frame["x"] - 3.0) + rng.normal(size=8)[codes]
-    y += rng.normal(size=6)[frame["top"]] + rng.normal(size=n)
-    return frame.assign(y=y, dup=frame["x"] - 2 * frame["z"], far=frame["x"] * 10 + 1e6)
-
 
 MODELS = {
     "crossed": ("y ~ x + f + (1 | g) + (1 | h)", {}),
@@ -209,6 +186,26 @@ def test_rows_alone_give_another_response():
         other.predict(other.fit().params)
     with pytest.raises(DataError, match="summed in batches"):
         other.update(". ~ . + z")
+    with pytest.raises(DataError, match="a distribution of responses needs"):
+        other.get_distribution(other.fit().params, 1.0)
+
+
+def test_digits_lost_to_large_effects_are_told():
+    """Rows in memory would be read again; sums are all there is."""
+    data, rng = sample(), np.random.default_rng(0)
+    known = 2.0 + data["x"] + rng.normal(size=24)[data["g"]]
+    known += rng.normal(size=6)[data["top"]]
+    for size, digits in ((1e-2, 1e-8), (1e-3, 1e-6)):
+        y = known + size * rng.normal(size=300)
+        model = crossedmixedlm("y ~ x + (1 | g) + (1 | h)", data.assign(y=y))
+        found, expected = summed(model).fit(), model.fit()
+        close(found.params, expected.params, digits)
+        close(found.vcomp, expected.vcomp, digits)
+    y = known + 1e-6 * rng.normal(size=300)
+    model = summed(crossedmixedlm("y ~ x + (1 | g)", data.assign(y=y)))
+    with pytest.warns(Warning, match="rounding moves -2 log-likelihood"):
+        result = model.fit()
+    assert not result.converged
 
 
 def test_design_of_new_rows():

@@ -90,9 +90,8 @@ def _coupling(sums, plan, i, densely):
     if densely:
         whole = np.hstack([block.toarray() for block in blocks])
         return DenseCoupling(whole.reshape(term.n_levels, term.k_effects, -1))
-    matrix = sparse.hstack(blocks, format="csr")
-    matrix.sort_indices()
-    return SparseCoupling(matrix, term.k_effects)
+    # blocks side by side have sorted indices because each of them has
+    return SparseCoupling(sparse.hstack(blocks, format="csr"), term.k_effects)
 
 
 def _tail_gram(sums, plan, densely):

@@ -86,8 +86,9 @@ class SharedDesign:
         """
         if self.design is None:
             self.design = standardize_sums(summed)
-            of_rows = self.design.sums, self.design.terms
-            self.products = sufficient_statistics_of_sums(*of_rows)
+        if self.products is None:
+            sums, terms = self.design.sums, self.design.terms
+            self.products = sufficient_statistics_of_sums(sums, terms)
         return self.design
 
     def cross_products(self, data):

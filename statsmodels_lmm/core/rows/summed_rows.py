@@ -1,11 +1,12 @@
 """What batches of rows leave behind for a fit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import triangle_of_qr
 from statsmodels_lmm.core.rows.pair_sums import PairSums
+from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,26 @@ class SummedRows:
         column = self.triangle[:, -1] + self.shift[-1] * self.triangle[:, 0]
         return float(np.linalg.norm(column) / np.sqrt(self.sums.nobs))
 
+    def rows_per_level(self, i):
+        """
+        Numbers of rows of the levels of a term.
+
+        Parameters
+        ----------
+        i : int
+            Position of the term.
+
+        Returns
+        -------
+        ndarray or None
+            Shape (l_i,); None with prior weights or without a constant among the
+            effects, of which the sums do not tell it.
+        """
+        ones = [c for c in self.constants[i] if c is not None]
+        if self.has_weights or not ones:
+            return None
+        return self.sums.level_sums[i][:, ones[0], 0].round().astype(np.int64)
+
     def standing_rows(self):
         """
         Rows that stand for those of [1, X], with the same cross-products.
@@ -105,6 +126,104 @@ class SummedRows:
         triangle = self.triangle if known is None else known.triangle
         ones, columns = triangle[:, :1], triangle[:, 1:-1]
         return np.hstack([ones, columns + ones * self.shift[:-1]])
+
+    def with_columns(self, columns):
+        """
+        The sums of the same rows with some of the columns of X.
+
+        Parameters
+        ----------
+        columns : sequence of int
+            Positions of the columns.
+
+        Returns
+        -------
+        SummedRows
+        """
+        p = len(self.shift) - 1
+        places = [0, *(1 + j for j in columns), p + 1]
+        change = np.eye(p + 2)[:, places]
+
+        def reduced(triangle):
+            return _square_triangle(triangle[:, places])
+
+        plain = self.plain
+        if plain is not None:
+            plain = replace(plain, triangle=reduced(plain.triangle))
+        same = [np.eye(f.k_effects) for f in self.terms]
+        return replace(
+            self,
+            sums=self.sums.changed(change, same),
+            triangle=reduced(self.triangle),
+            shift=self.shift[[*columns, p]],
+            plain=plain,
+        )
+
+    def with_effects(self, effects):
+        """
+        The sums of the same rows with some of the random effects.
+
+        Parameters
+        ----------
+        effects : sequence of (int, sequence of int)
+            Positions of the terms that remain, each with those of the effect columns
+            that remain, ascending. What remains of a block is unstructured.
+
+        Returns
+        -------
+        SummedRows
+        """
+        order = [i for i, _ in effects]
+        parts = dict(zip(order, (self._with_columns_of(*each) for each in effects)))
+        same = [np.eye(f.k_effects) for f in self.terms]
+        changes = [parts[i][0] if i in parts else e for i, e in enumerate(same)]
+        sums = self.sums.changed(np.eye(len(self.shift) + 1), changes)
+        plain = self.plain
+        if plain is not None:
+            moments = tuple(
+                changes[i].T @ plain.effect_moments[i] @ changes[i] for i in order
+            )
+            plain = replace(plain, effect_moments=moments)
+        _, shifts, constants, terms = zip(*parts.values())
+        kept = [np.arange(term.n_levels) for term in terms]
+        return replace(
+            self,
+            sums=sums.ordered(order, kept),
+            effect_shifts=shifts,
+            constants=constants,
+            terms=terms,
+            plain=plain,
+        )
+
+    def _with_columns_of(self, i, columns):
+        """Change of the effects of a term, shifts, constants and what remains of it."""
+        term, columns = self.terms[i], list(columns)
+        change, shifts = np.eye(term.k_effects)[:, columns], self.effect_shifts[i]
+        shifts, blocks = shifts[columns], list[int]()
+        structures, constants = [], []
+        for block, constant, structure in zip(
+            term.block_slices, self.constants[i], term.structures
+        ):
+            inside = [j for j in columns if block.start <= j < block.stop]
+            if not inside:
+                continue
+            here = slice(sum(blocks), sum(blocks) + len(inside))
+            blocks.append(len(inside))
+            whole = len(inside) == block.stop - block.start
+            structures.append(
+                structure if whole else UnstructuredCovariance(len(inside))
+            )
+            if constant is not None and constant not in inside:
+                change[constant, here] = shifts[here]
+                shifts[here], constant = 0.0, None
+            constants.append(None if constant is None else columns.index(constant))
+        reduced = replace(
+            term,
+            effects=term.effects[:, columns],
+            blocks=tuple(blocks),
+            structures=tuple(structures),
+        )
+        return change, shifts, tuple(constants), reduced
 
     @classmethod
     def of(cls, endog, exog, terms, weights=None):

@@ -32,6 +32,7 @@ from statsmodels_lmm.inference.comparison.nested_models import (
     is_mixed,
     rank_of,
 )
+from statsmodels_lmm.inference.comparison.summed_models import have_same_fixed
 from statsmodels_lmm.inference.replicates.simulation import check_count
 from statsmodels_lmm.inference.requirements import as_fit
 
@@ -333,8 +334,8 @@ def comparable_fits(fits):
     if not any(by_reml):
         return fits, False
     # a restricted likelihood depends on the coding of X
-    exog = fits[0].model.exog
-    if all(by_reml) and all(np.array_equal(exog, r.model.exog) for r in fits):
+    first = fits[0].model
+    if all(by_reml) and all(have_same_fixed(first, r.model) for r in fits):
         return fits, False
     warn(
         "refitted by maximum likelihood: REML likelihoods are comparable only for "

@@ -15,7 +15,16 @@ from statsmodels_lmm.core.rows.standardize import independent_columns
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.comparison.nested_errors import errors_hold
-from statsmodels_lmm.inference.requirements import require_data, require_likelihood
+from statsmodels_lmm.inference.comparison.summed_models import (
+    check_nested_sums,
+    check_same_sums,
+    is_summed,
+)
+from statsmodels_lmm.inference.requirements import (
+    require_data,
+    require_likelihood,
+    require_sums,
+)
 from statsmodels_lmm.residual.absorbed_effects import absorbs
 
 OTHER_FAMILY = (
@@ -66,6 +75,8 @@ def check_nested(full, restricted):
     check_same_data(full, restricted)
     if not full._is_gaussian and not _has_family(full.model, restricted.model):
         raise DataError(OTHER_WAY)
+    if is_summed(full, restricted):
+        return check_nested_sums(full, restricted)
     if not spans(full.model.exog, np.asarray(restricted.model.exog)):
         raise DataError(
             "the models are not nested: the restricted one has fixed effects that "
@@ -106,7 +117,10 @@ def check_same_data(full, restricted):
         If rows, responses, weights or offsets differ.
     """
     for results in (full, restricted):
-        require_data(results.model, "a comparison")
+        require_sums(results.model, "a comparison")
+    if is_summed(full, restricted):
+        check_same_sums(full, restricted)
+        return _check_same_likelihood(full, restricted)
     y, y0 = full.model.endog, np.asarray(restricted.model.endog)
     if len(y) != len(y0):
         raise DataError(

@@ -15,13 +15,20 @@ from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.pieces import has_bar, term_key
 from statsmodels_lmm.formula.plain_names import in_backticks, unquoted
 from statsmodels_lmm.formula.random_terms import term_names
+from statsmodels_lmm.formula.reduced_design import SAME_SPAN
 from statsmodels_lmm.formula.residual_terms import errors_of
+from statsmodels_lmm.inference.comparison.reduced_sums import (
+    with_random_terms,
+    without_columns,
+    without_factors,
+)
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
 from statsmodels_lmm.inference.replicates.simulation import fit_like
 from statsmodels_lmm.inference.requirements import (
     as_fit,
     names_lost,
     require_data,
+    require_sums,
 )
 from statsmodels_lmm.random.known_levels import KnownLevels
 
@@ -52,13 +59,19 @@ def drop_fixed(results: Any, term: str) -> Any:
         without one of their main effects.
     """
     results = as_fit(results)
-    require_data(results.model, "a fit")
+    require_sums(results.model, "a fit")
     terms = fixed_terms(results)
     left = [t for t in terms if not _is_called(t.text, term)]
     if len(left) == len(terms):
         listed = ", ".join(t.name for t in terms)
         raise ValueError(f"no fixed term {term!r}; there are {listed}")
     model = results.model
+    if model.summed is not None:
+        columns = [column for t in left for column in t.columns]
+        kept = model.spanning[:, np.isfinite(results.params)]
+        if spans(model.spanning[:, columns], kept):
+            raise DataError(SAME_SPAN.format(term))
+        return fit_like(results, without_columns(model, left, term))
     if has_formula(model):
         constant = any(t.is_constant for t in left)
         names = ["1" if constant else "0", *(t.text for t in left if not t.is_constant)]
@@ -125,7 +138,7 @@ def without_random(results: Any, term: str, effect: str | None = None) -> Any:
     """
     results = as_fit(results)
     model = results.model
-    require_data(model, "a fit")
+    require_sums(model, "a fit")
     if not isinstance(term, str):
         raise TypeError(
             f"term must be a string such as '(1 | item)' or 'item', not {term!r}"
@@ -140,6 +153,8 @@ def without_random(results: Any, term: str, effect: str | None = None) -> Any:
         left = [e for e in model.random if e.name != term]
         if not left and model.residual is None:
             return None
+        if model.summed is not None:
+            return without_factors(model, [e.name for e in left])
         return with_fixed(results, model.exog, range(model.exog.shape[1]), left)
     meant = [each for each in model._parsed.random if _matches(each, term)]
     if not meant:
@@ -292,7 +307,9 @@ def with_fixed(results, exog, columns=None, random=None):
 def _from_formula(results, fixed=None, random=None):
     """The model with another fixed part or other random effects."""
     model, parsed = results.model, results.model._parsed
-    require_data(model, "a fit")
+    require_sums(model, "a fit")
+    if model.summed is not None:
+        return with_random_terms(model, random)
     random = parsed.random if random is None else random
     pieces = [parsed.fixed if fixed is None else fixed]
     pieces += [f"offset({o})" for o in parsed.offsets]

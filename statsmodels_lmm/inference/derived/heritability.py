@@ -14,6 +14,7 @@ from statsmodels_lmm.inference.requirements import (
     check_choice,
     require_gaussian,
     require_independent_errors,
+    rows_summed,
 )
 
 BASES = ("narrow", "standard", "cullis", "piepho")
@@ -161,8 +162,13 @@ def _narrow(results, at):
 
 def _standard(results, at):
     """The share of the genetic variance in that of the mean of an entry."""
-    codes = results.model.random[at].grouped.codes
-    records = np.bincount(codes)
+    model = results.model
+    if model.summed is None:
+        records = np.bincount(model.random[at].grouped.codes)
+    else:
+        records = model.summed.rows_per_level(at)
+        if records is None:
+            raise rows_summed("the number of records of each entry")
     inverse = float(np.mean(1.0 / records[records > 0]))
 
     def value(p):

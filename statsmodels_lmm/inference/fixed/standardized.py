@@ -16,7 +16,9 @@ from statsmodels_lmm.inference.requirements import (
     check_alpha,
     check_choice,
     require_data,
+    require_sums,
 )
+from statsmodels_lmm.inference.variances.row_moments import column_covariance
 from statsmodels_lmm.keywords import refuse_r_names
 
 METHODS = ("refit", "basic", "pseudo")
@@ -92,7 +94,9 @@ def standardized(
     results = as_fit(results)
     check_choice("method", method, METHODS)
     check_alpha(alpha)
-    require_data(results.model, "standardization")
+    if method != "basic":
+        require_data(results.model, "standardization by refits or within groups")
+    require_sums(results.model, "standardization")
     times = 2.0 if two_sd else 1.0
     if method == "refit":
         other, unchanged = _refitted(results, times)
@@ -100,7 +104,7 @@ def standardized(
         table.attrs["unchanged"] = unchanged
         return table
     if method == "basic":
-        factors = _spreads(results.model.exog) / _response_spread(results)
+        factors = _column_spreads(results.model) / _response_spread(results)
     else:
         factors = _factors_by_level(results, group)
     return _table(results, times * factors, alpha)[factors > 0.0]
@@ -121,9 +125,34 @@ def _spreads(columns):
     return np.where(np.ptp(columns, axis=0) > 0.0, spread, 0.0)
 
 
+def _column_spreads(model):
+    """Standard deviations of the columns of X, whether its rows are kept or summed."""
+    if model.summed is None:
+        return _spreads(model.exog)
+    spreads = np.sqrt(np.diagonal(column_covariance(model)))
+    means = model.standing_rows[0, 1:] / model.standing_rows[0, 0]
+    return np.where(spreads > 1e-10 * np.abs(means), spreads, 0.0)
+
+
 def _response_spread(results):
     """The standard deviation of the response of a linear model, else 1."""
+    model = results.model
+    if model.summed is not None:
+        triangle = model.summed.unweighted
+        offset = model.side_names["offset"] is not None or _has_offset(model)
+        if triangle is None or offset:
+            raise DataError(
+                "the spread of the response itself is not known from sums with an "
+                "offset or with prior weights alone"
+            )
+        left = triangle.triangle[1:, -1]
+        return np.linalg.norm(left) / np.sqrt(model.nobs - 1.0)
     return np.std(results.model.endog, ddof=1) if results._is_gaussian else 1.0
+
+
+def _has_offset(model):
+    """Whether the formula has an offset."""
+    return model._parsed is not None and bool(model._parsed.offsets)
 
 
 def _refitted(results, times):

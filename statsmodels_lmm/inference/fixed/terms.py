@@ -8,6 +8,7 @@ import pandas as pd
 
 from statsmodels_lmm.core.rows.standardize import RANK_TOLERANCE, independent_columns
 from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.artificial_rows import artificial_rows, row_products
 from statsmodels_lmm.formula.backend import (
     categorical_factors,
     design_matrices,
@@ -302,7 +303,11 @@ def _full_codings(results, x, terms, basis):
     """
     model = results.model
     factors: dict = {}
-    if has_formula(model):
+    change = None
+    if has_formula(model) and model.summed is not None:
+        artificial = artificial_rows(model.data.model_spec)
+        factors, change = artificial.factors, np.linalg.pinv(artificial.design)
+    elif has_formula(model):
         factors = {
             name: _factor_columns(model.data, name, name in term.categorical)
             for term in terms
@@ -315,7 +320,12 @@ def _full_codings(results, x, terms, basis):
         full = spanned
         if factors and term.categorical:
             parts = [factors[name] for name in sorted(term.factors)]
-            full = reduce(_row_products, parts)
+            full = reduce(row_products, parts)
+        if full is not spanned and change is not None:
+            own = change @ full
+            left = np.linalg.norm(full - artificial.design @ own)
+            known = left <= RANK_TOLERANCE * np.linalg.norm(full)
+            full = model.spanning @ own if known else spanned
         inside = basis.T @ full
         lost = np.linalg.norm(full) ** 2 - np.linalg.norm(inside) ** 2
         if lost > RANK_TOLERANCE * np.linalg.norm(full) ** 2:
@@ -333,10 +343,6 @@ def _factor_columns(data, name, is_categorical):
     # without a constant the rows of any coding distinguish all levels
     levels, codes = np.unique(values, axis=0, return_inverse=True)
     return np.eye(len(levels))[codes.ravel()]
-
-
-def _row_products(a, b):
-    return (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
 
 
 def _unit_columns(columns):

@@ -14,7 +14,7 @@ from statsmodels_lmm.formula.columns import holds_dates
 from statsmodels_lmm.formula.names import coded_column, columns_in
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.prediction_rows import new_rows
-from statsmodels_lmm.inference.requirements import names_lost, require_data
+from statsmodels_lmm.inference.requirements import names_lost, require_sums, rows_summed
 
 ROUNDING = 1e-12
 """Mean of a centered column, relative to its largest value, that is due to rounding."""
@@ -40,7 +40,8 @@ class ReferenceGrid:
         Offset, shape (n_1, ..., n_k).
     counts : ndarray
         Number of rows of the data, or sum of their prior weights, with these levels
-        of the factors; constant along covariates. Shape (n_1, ..., n_k).
+        of the factors; constant along covariates, NaN if the rows were not kept. Shape
+        (n_1, ..., n_k).
     """
 
     levels: dict
@@ -88,6 +89,8 @@ class ReferenceGrid:
         """Unnormalized weights of the cells."""
         if weights == "equal":
             return np.ones_like(self.counts)
+        if np.isnan(self.counts).any():
+            raise rows_summed(f"weights={weights!r}")
         if weights == "cells":
             return self.counts
         marginal = self.counts.sum(axis=axes, keepdims=True)
@@ -138,7 +141,7 @@ def reference_grid(results, at=None, slope=None, means=None):
             "marginal means need the factors of a formula, but a model from arrays has "
             "only columns; test combinations of these with t_test"
         )
-    require_data(model, "a marginal mean")
+    require_sums(model, "a marginal mean")
     if not len(results.params):
         raise DataError("the model has no fixed effects, so there are no means")
     if model.data.model_spec is None:
@@ -157,7 +160,7 @@ def reference_grid(results, at=None, slope=None, means=None):
     levels = {
         name: _chosen(at[name], frame[name], name in factors)
         if name in at
-        else _default_levels(frame[name], name in factors, _repeats(model))
+        else _typical_levels(model, name, name in factors)
         for name in columns
     }
     size = prod(len(values) for values in levels.values())
@@ -240,6 +243,44 @@ def _repeats(model):
     return getattr(model, "freq_weights", None)
 
 
+def _typical_levels(model, name, is_factor):
+    """Values of a predictor at which means are taken unless others are chosen."""
+    column = model.data.frame[name]
+    if model.summed is None or is_factor:
+        return _default_levels(column, is_factor, _repeats(model))
+    known = numeric_column(model, name, f"at={{{name!r}: ...}}")
+    return pd.Index([known.mean] if known.values is None else known.values)
+
+
+def numeric_column(model, name, instead):
+    """
+    What is known of a numeric column of a model of sums over rows.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM
+        The model.
+    name : hashable
+        Name of the column.
+    instead : str
+        What to give if nothing is known, for the message.
+
+    Returns
+    -------
+    NumericColumn
+
+    Raises
+    ------
+    DataError
+    """
+    if name not in model.data.numeric:
+        raise DataError(
+            f"the rows of the model were summed in batches, and neither mean nor range "
+            f"of '{name}' is known: give {instead}"
+        )
+    return model.data.numeric[name]
+
+
 def _default_levels(column, is_factor, repeats=None):
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.cat.categories
@@ -303,7 +344,13 @@ def _evaluated(results, levels, means):
 def _slope(results, levels, name, means):
     """Slope of the design and of the offset, or of means, along a numeric column."""
     column = results.model.data.frame[name]
-    step = STEP * (column.max() - column.min())
+    lowest, highest = column.min(), column.max()
+    if results.model.summed is not None:
+        known = results.model.data.numeric.get(name)
+        lowest, highest = 0.0, max(1.0, np.abs(levels[name]).max())
+        if known is not None:
+            lowest, highest = known.lowest, known.highest
+    step = STEP * (highest - lowest)
     if step == 0.0:
         raise DataError(f"'{name}' is constant, so its slope cannot be estimated")
     slopes = []
@@ -332,6 +379,8 @@ def mean_offset(model):
     -------
     float
     """
+    if model.summed is not None:
+        return model.summed.mean_offset
     if model._offset is None:
         return 0.0
     inside = 0.0 if model.formula_offset is None else model.formula_offset
@@ -340,6 +389,8 @@ def mean_offset(model):
 
 def _counts(model, levels, factors):
     """Numbers of rows, or sums of prior weights, at combinations of factors."""
+    if model.summed is not None:
+        return np.full([len(values) for values in levels.values()], np.nan)
     weights = model._frequencies
     cell, seen = np.zeros(len(weights), dtype=int), np.ones(len(weights), dtype=bool)
     for name in factors:

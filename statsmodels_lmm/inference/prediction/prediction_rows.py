@@ -20,7 +20,7 @@ from statsmodels_lmm.inference.prediction.array_rows import (
     new_terms,
     term_rows,
 )
-from statsmodels_lmm.inference.requirements import names_lost
+from statsmodels_lmm.inference.requirements import names_lost, rows_summed
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.inputs.plain_arrays import numeric
 from statsmodels_lmm.inputs.tables import to_frame
@@ -318,6 +318,8 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
 
 def _rows_of_fit(model, has_offset):
     """The rows of the model with its offset, or only its formula's if one is given."""
+    if getattr(model, "summed", None) is not None:
+        raise rows_summed("a prediction without new data")
     if model.exog is None:
         raise DataError("the data of the model were removed; pass exog")
     offset = model.formula_offset if has_offset else model._offset

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from dense_twin import SHAPES, design
+from scipy import sparse
 
 from statsmodels_lmm.core.engines import block_engine
 from statsmodels_lmm.core.engines.block_engine import BlockEngine
@@ -72,6 +73,7 @@ def test_products_mean_the_same(name, sparsely):
         np.testing.assert_allclose(coupled(one), coupled(other), **CLOSE)
         if sparsely:
             assert np.array_equal(one.matrix.indices, other.matrix.indices)
+            assert isinstance(one.matrix, sparse.csr_array)
     assert isinstance(found.tail, np.ndarray) == isinstance(expected.tail, np.ndarray)
 
 

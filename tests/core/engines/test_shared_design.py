@@ -14,7 +14,9 @@ from scipy import sparse
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.core.engines import shared_design
 from statsmodels_lmm.core.resampling.replicates import Replicates
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.rows.level_covariance import Relationship
+from statsmodels_lmm.core.rows.summed_rows import SummedRows
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula import backend
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
@@ -251,3 +253,30 @@ def test_eigenvectors_of_relatives_are_found_once(monkeypatch):
     result = MODELS["related"](sample()["y"]).fit()
     result.refit(other_response())
     assert len(calls) == 1
+
+
+def test_sums_are_standardized_and_multiplied_once(monkeypatch):
+    frame, calls = sample(), []
+    terms = [
+        GroupedEffects(frame[name].to_numpy(), size, np.ones((N, 1)), (1,))
+        for name, size in (("g", 12), ("h", 7))
+    ]
+    exog = np.column_stack([np.ones(N), frame["x"]])
+    summed = SummedRows.of(frame["y"].to_numpy(), exog, terms)
+    for name in ("standardize_sums", "sufficient_statistics_of_sums"):
+        original = getattr(shared_design, name)
+
+        def counted(*arguments, name=name, original=original):
+            calls.append(name)
+            return original(*arguments)
+
+        monkeypatch.setattr(shared_design, name, counted)
+    shared = shared_design.SharedDesign()
+    data = shared.of_sums(summed)
+    assert shared.of_sums(summed) is data
+    assert calls == ["standardize_sums", "sufficient_statistics_of_sums"]
+    # another engine starts from the same standardized sums
+    other = shared_design.SharedDesign(design=data)
+    assert other.of_sums(summed) is data
+    assert calls[2:] == ["sufficient_statistics_of_sums"]
+    assert_allclose(other.products.gram, shared.products.gram)

@@ -39,12 +39,18 @@ def designs():
         "constant of 5 comes last": (np.column_stack([x, z, 5 * ones]), base.terms, w),
         "groups without constant": (np.column_stack([groups, x]), base.terms, None),
         "constant in their span": (np.column_stack([groups, ones]), base.terms, w),
+        "far away, zeros first": (
+            np.column_stack([0 * x, ones, x + 1e6]),
+            base.terms,
+            None,
+        ),
         "two constants": (np.column_stack([ones, 2 * ones, x]), base.terms, None),
         "far away": (base.exog + [0, 1e6, -1e6], far, None),
         "far away, weights": (base.exog + [0, 1e6, 3e4], far, w),
         "effects without constant": (base.exog, bare, w),
         "tiny": (base.exog * [1, 1e-9, 1e-9], base.terms, 1e-8 * w),
         "compound": (base.exog, [compound(f) for f in far], w),
+        "compound, near": (base.exog, [compound(f) for f in base.terms], w),
     }
     return base, cases
 
@@ -119,7 +125,7 @@ def test_another_shift_changes_nothing():
     """The means of a first batch are not those of all rows."""
     exog, terms, weights = CASES["weights"]
     whole = SummedRows.of(BASE.endog, exog, terms, weights)
-    off = np.array([0.0, 0.3, -0.2, 0.7])
+    off = np.array([0.0, 3.0, -0.2, 0.7])
     change = np.eye(5)
     change[0, 1:] = -off
     moves = [np.eye(f.k_effects) for f in terms]
@@ -151,3 +157,39 @@ def test_effects_about_another_shift():
     one, other = standardize_sums(whole), standardize_sums(moved)
     np.testing.assert_allclose(one.to_effects, other.to_effects, atol=1e-13)
     np.testing.assert_allclose(one.sums.diagonal, other.sums.diagonal, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["weights", "tiny", "compound", "compound, near"])
+def test_standardized_effects(name):
+    """Orthonormal with respect to weights near one; a structure keeps its effects."""
+    exog, terms, weights = CASES[name]
+    found = standardize_sums(SummedRows.of(BASE.endog, exog, terms, weights))
+    moments = [blocks.sum(axis=0) for blocks in found.sums.diagonal]
+    for moment, change in zip(moments, found.to_effects):
+        assert 0.2 < moment[0, 0] / len(BASE.endog) < 5.0
+        if name.startswith("compound"):
+            np.testing.assert_array_equal(change, np.diag(np.diagonal(change)))
+    if not name.startswith("compound"):
+        np.testing.assert_allclose(moments[2] / moments[2][0, 0], np.eye(2), atol=1e-12)
+
+
+def test_intercepts_keep_their_unit():
+    for n in range(20, 60):
+        term = GroupedEffects(np.arange(n) % 5, 5, np.ones((n, 1)), (1,))
+        summed = SummedRows.of(np.arange(n) % 3.0, np.ones((n, 1)), [term])
+        assert standardize_sums(summed).to_effects[0] == 1.0
+
+
+def test_effects_that_are_zero():
+    exog, terms, _ = CASES["plain"]
+    none = GroupedEffects(terms[0].codes, 3, np.zeros((44, 1)), (1,))
+    found = standardize_sums(SummedRows.of(BASE.endog, exog, [none]))
+    assert found.to_effects[0] == 1.0
+    assert not found.sums.diagonal[0].any()
+
+
+def test_a_response_that_is_almost_explained():
+    exog, terms, _ = CASES["plain"]
+    y = exog @ [1.0, 1e7, -1e7] + BASE.endog
+    found = standardize_sums(SummedRows.of(y, exog, terms))
+    np.testing.assert_allclose(found.sums.gram[-1, :-1], 0.0, atol=1e-12)

@@ -58,3 +58,78 @@ def test_fewer_rows_than_columns_have_a_square_triangle():
     terms = [GroupedEffects(np.arange(2), 2, np.ones((2, 1)), (1,))]
     found = SummedRows.of(np.ones(2), exog, terms)
     assert found.triangle.shape == (4, 4)
+
+
+def test_rows_per_level():
+    codes = np.array([0, 0, 1, 2, 2, 2])
+    y, exog = np.arange(6.0), np.ones((6, 1))
+    ones = GroupedEffects(codes, 3, np.column_stack([y, exog]), (1, 1))
+    slopes = GroupedEffects(codes, 3, y[:, None], (1,))
+    found = SummedRows.of(y, exog, [ones, slopes])
+    assert found.rows_per_level(0).tolist() == [2, 1, 3]
+    assert found.rows_per_level(1) is None
+    assert SummedRows.of(y, exog, [ones], y + 1.0).rows_per_level(0) is None
+
+
+def of_parts(weighted, columns=(0, 1, 2), parts=((0, (0, 1, 2)), (1, (0,)))):
+    rng, n = np.random.default_rng(4), 60
+    exog = np.column_stack([np.ones(n), rng.normal(3.0, 1.0, (n, 2))])
+    z = np.column_stack([rng.normal(2.0, 1.0, n), np.ones(n), rng.standard_normal(n)])
+    terms = [
+        GroupedEffects(rng.permutation(np.arange(n) % 7), 7, z, (2, 1)),
+        GroupedEffects(np.arange(n) % 5, 5, z[:, 1:2], (1,)),
+    ]
+    y, w = rng.standard_normal(n), rng.uniform(0.5, 2.0, n)
+    kept = []
+    for i, effects_kept in parts:
+        effects = terms[i].effects[:, list(effects_kept)]
+        inside = [
+            [j for j in effects_kept if s.start <= j < s.stop]
+            for s in terms[i].block_slices
+        ]
+        sizes = tuple(len(part) for part in inside if part)
+        kept.append(GroupedEffects(terms[i].codes, terms[i].n_levels, effects, sizes))
+    return SummedRows.of(y, exog[:, list(columns)], kept, w if weighted else None)
+
+
+def assert_same(one, other):
+    close = {"atol": 1e-11}
+    np.testing.assert_allclose(np.abs(one.triangle), np.abs(other.triangle), **close)
+    assert all(f.n_rows == 0 for f in one.terms)
+    np.testing.assert_allclose(one.shift, other.shift)
+    assert one.constants == other.constants
+    assert [f.blocks for f in one.terms] == [f.blocks for f in other.terms]
+    plain, given = one.unweighted, other.unweighted
+    np.testing.assert_allclose(np.abs(plain.triangle), np.abs(given.triangle), **close)
+    assert plain.inverse_weights == pytest.approx(given.inverse_weights)
+    for i in range(len(one.terms)):
+        np.testing.assert_allclose(one.effect_shifts[i], other.effect_shifts[i])
+        np.testing.assert_allclose(
+            plain.effect_moments[i], given.effect_moments[i], **close
+        )
+        np.testing.assert_allclose(
+            one.sums.level_sums[i], other.sums.level_sums[i], **close
+        )
+        np.testing.assert_allclose(
+            one.sums.diagonal[i], other.sums.diagonal[i], **close
+        )
+    assert one.sums.links.keys() == other.sums.links.keys()
+    for pair, link in one.sums.links.items():
+        np.testing.assert_allclose(link.blocks, other.sums.links[pair].blocks, **close)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("columns", [(0, 2), (1,), ()])
+def test_some_of_the_columns(weighted, columns):
+    found = of_parts(weighted).with_columns(columns)
+    assert_same(found, of_parts(weighted, columns))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "parts",
+    [((0, (0,)),), ((0, (1,)), (1, (0,))), ((1, (0,)),), ((1, (0,)), (0, (1,)))],
+)
+def test_some_of_the_effects(weighted, parts):
+    found = of_parts(weighted).with_effects(parts)
+    assert_same(found, of_parts(weighted, parts=parts))

@@ -85,6 +85,28 @@ def test_the_projection_off_the_fixed_effects_counts():
     np.testing.assert_allclose(projector(sums), projector(rows), atol=1e-6)
 
 
+def test_what_the_fixed_effects_distinguish_is_flat_under_reml_alone():
+    n, ones = 44, np.ones((44, 1))
+    pairs = GroupedEffects(np.arange(n) // 2, 22, ones, (1,))
+    each = GroupedEffects(np.arange(n), n, ones, (1,))
+    exog = np.eye(22)[np.arange(n) // 2]
+    for reml, count in ((True, 2), (False, 1)):
+        rows, sums = both((pairs, each), exog, reml)
+        assert rows.shape == sums.shape == (3, count)
+
+
+def test_almost_flat_is_not_flat():
+    exog, (first, second, _) = design("2 crossed").exog, CASES["same levels twice"]
+    near = 1.0 + 1e-5 * np.random.default_rng(2).standard_normal((44, 1))
+    rows, sums = both((first, second, first.at(first.codes, near)), exog, True)
+    assert rows.shape == sums.shape == (4, 0)
+
+
+def test_what_is_not_involved_is_exactly_zero():
+    _, found = both(CASES["same levels twice"], design("2 crossed").exog, True)
+    assert (np.count_nonzero(found, axis=0) == 2).all()
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_nothing_is_flat_in_ordinary_designs(name):
     data = design(name)
