@@ -167,9 +167,10 @@ def needed(module, extra="batches"):
 def _parquet(path, batch_size):
     ending = Path(path).suffix.lower()
     if ending in READ_FIRST:
+        line = READ_FIRST[ending].format(path)
         raise TypeError(
-            "data are a table or Parquet files, not the name of another file: read it "
-            f"first, as in `crossedmixedlm(formula, {READ_FIRST[ending].format(path)})`"
+            "data are a table or Parquet files, not the name of a file like this: read "
+            f"it first, as in `crossedmixedlm(formula, {line})`"
         )
     where: Any = path
     if not Path(path).exists():

@@ -7,6 +7,7 @@ from statsmodels_lmm.batches.reading import IN_MEMORY
 from statsmodels_lmm.batches.row_sums import RowSums
 from statsmodels_lmm.batches.sources import BATCH_SIZE, source_of
 from statsmodels_lmm.core.structures.base import Structure
+from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.models.from_sums import model_from_sums
 
 
@@ -136,5 +137,7 @@ def sums_of_rows(formula, source, batch_size, in_memory, *, depth, **options):
             raise NotImplementedError(
                 f"{name}= is not available for rows in batches; {IN_MEMORY}"
             )
+    if not isinstance(formula, str):
+        parse(formula)  # raises the error, which may be that of exchanged arguments
     source = source_of(source, batch_size)
     return RowSums._of(formula, source, depth=depth + 1, **options)
