@@ -1,6 +1,7 @@
 """Mixed models with crossed, nested and singular random effects."""
 
 from statsmodels_lmm import old_names
+from statsmodels_lmm.batches.row_sums import RowSums
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
 from statsmodels_lmm.formula.gate import check_formula
 from statsmodels_lmm.inference.comparison.anova import anova
@@ -22,6 +23,7 @@ __all__ = [
     "CrossedMixedLM",
     "MixedLM",
     "Parameter",
+    "RowSums",
     "Structure",
     "anova",
     "check_formula",

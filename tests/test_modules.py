@@ -12,6 +12,8 @@ ELSEWHERE = {
     "test_constrained": "constraints",
     "test_related_effects": "level_covariance raw_effects",
     "test_several_starts": "saturation",
+    "test_engines": "model_rows",
+    "test_growing_sums": "growing_links",
     "test_exponential_family": "power_variance",
     "test_sparse_cholesky": "elimination_tree minimum_degree symbolic_cholesky",
     "test_sparse_elimination": "precision_effects",
@@ -55,6 +57,8 @@ ELSEWHERE = {
     "test_variance_parameters": "block_functions",
     "test_prediction_intervals": "prediction_variance",
     # formulas and data
+    "test_batches_in_memory": "chunks from_batches learning passes reading recipe sums "
+    "told_once",
     "test_bad_inputs": "exceptions quoting row_values validation",
     "test_data_frames": "columns frame",
     "test_messy_columns": "text_values",

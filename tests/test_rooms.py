@@ -13,8 +13,8 @@ ROOMS = """
 exceptions keywords display
 core.algebra core.families core.structures core.rows core.residuals core.engines
 core.criteria core.search core.uncertainty core.resampling
-inputs relationship random residual formula markup inference graphics results models
-mixedlm reporting
+inputs relationship random residual formula markup inference batches graphics results
+models mixedlm reporting
 """.split()
 """In the order in which a fit walks through them."""
 

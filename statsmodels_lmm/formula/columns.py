@@ -16,7 +16,7 @@ EXACT_INTEGERS = 2**53
 DATES = {"date", "datetime", "datetime64", "period", "time", "timedelta", "timedelta64"}
 
 
-def plain_column(column, name, role):
+def plain_column(column, name, role, is_whole=True):
     """
     Convert a column to float, int, bool, object or categorical, with gaps as NaN.
 
@@ -28,6 +28,8 @@ def plain_column(column, name, role):
         Name of the column.
     role : set of str
         Uses of the column, see `formula.frame.column_roles`.
+    is_whole : bool, optional
+        Whether these are all the values, not those of a batch of rows.
 
     Returns
     -------
@@ -64,8 +66,8 @@ def plain_column(column, name, role):
         raise true_or_false(name)
     if kind.kind == "f":
         values = column.to_numpy(float)
-        if only_group:
-            _warn_float_keys(values, name)
+        if only_group and is_whole:
+            warn_of_float_keys(len(values), len(np.unique(values)), name)
         return values
     if kind.kind in "iu":
         return _integers(column.to_numpy(), name, only_group)
@@ -210,8 +212,18 @@ def _object_column(column, name, is_response):
     return floats
 
 
-def _warn_float_keys(values, name):
-    if len(values) > 20 and len(np.unique(values)) > 0.5 * len(values):
+def warn_of_float_keys(n_rows, n_distinct, name):
+    """
+    Warn of a grouping column of decimal numbers that looks like a covariate.
+
+    Parameters
+    ----------
+    n_rows, n_distinct : int
+        Numbers of rows and of distinct values.
+    name : hashable
+        Name of the column.
+    """
+    if n_rows > 20 and n_distinct > 0.5 * n_rows:
         warn(
             f"grouping column '{name}' holds mostly distinct decimal numbers; check "
             "that it is not a covariate",
@@ -263,13 +275,31 @@ def like_known(values, known, name):
     new = pd.Series(values).astype(object)
     unseen = new[~new.isin(levels) & new.notna()].unique()
     if len(unseen):
-        raise DataError(
-            f"new levels of '{name}': {_shown(unseen[:5])}; the levels in the fit are "
-            f"{_shown(levels[:10])}"
-        )
+        raise new_levels(name, unseen, levels)
     if isinstance(known.dtype, pd.CategoricalDtype):
         return pd.Categorical(new, levels, ordered=known.cat.ordered)
     return new.to_numpy(object)
+
+
+def new_levels(name, unseen, levels):
+    """
+    The error for levels of a column that the fit does not know.
+
+    Parameters
+    ----------
+    name : hashable
+        Name of the column.
+    unseen, levels : sequence
+        The new levels and those of the fit.
+
+    Returns
+    -------
+    DataError
+    """
+    return DataError(
+        f"new levels of '{name}': {_shown(unseen[:5])}; the levels in the fit are "
+        f"{_shown(levels[:10])}"
+    )
 
 
 def _shown(levels):

@@ -296,18 +296,14 @@ def _random_effects(
             warn_of_levels(spec, engine, warned)
             single = single_levels(spec, engine) if term.double_bar else {}
             if single and any(np.array_equal(exog, m) for m in columns):
-                name = ", ".join(single)
-                raise DataError(
-                    f"'{name}' has only one level in the rows used, so the effects of "
-                    f"{term} repeat those of another part of the term; leave it out"
-                )
+                raise repeated_effects(term, single)
             specs[term.effects] = spec
             check_finite(exog, str(term), frame.index)
             matrix, labels = exog.to_numpy(float), list(exog.columns)
             if term.double_bar and term.group not in warned:
                 has_constant = any(t.double_bar and t.effects == "1" for t in terms)
                 twice = has_constant and bool((matrix.sum(axis=1) == 1.0).all())
-                _warn_correlated(term, twice, spec, engine, warned)
+                warn_of_correlated(term, twice, spec, engine, warned)
         columns.append(matrix)
         names += labels
         size = matrix.shape[1]
@@ -334,8 +330,44 @@ def _random_effects(
     )
 
 
-def _warn_correlated(term, twice, spec, engine, warned):
-    """Warn that ``||`` leaves the columns of a factor correlated, as in lme4."""
+def repeated_effects(term, single):
+    """
+    The error for a part of a term that repeats another.
+
+    Parameters
+    ----------
+    term : RandomTerm
+        The part.
+    single : dict
+        Its factors with a single level.
+
+    Returns
+    -------
+    DataError
+    """
+    return DataError(
+        f"'{', '.join(single)}' has only one level in the rows used, so the effects of "
+        f"{term} repeat those of another part of the term; leave it out"
+    )
+
+
+def warn_of_correlated(term, twice, spec, engine, warned):
+    """
+    Warn that ``||`` leaves the columns of a factor correlated, as in lme4.
+
+    Parameters
+    ----------
+    term : RandomTerm
+        Part of an expanded ``(effects || grouping)``.
+    twice : bool
+        Whether its columns span the intercept of another part.
+    spec : DesignInfo or ModelSpec
+        Specification of its design.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+    warned : set
+        Names already warned of; new ones are added.
+    """
     factors = categorical_factors(spec, engine)
     if not factors:
         return

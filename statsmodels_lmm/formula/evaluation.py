@@ -62,16 +62,35 @@ def evaluate(text, frame, scope, engine):
         if m is not None and m.to_numpy().dtype.kind not in "fiub"
         for c in m
     }
-    for name, levels in categorical_factors(spec, engine).items():
-        if not name.startswith("C("):
-            values[name] = pd.Series(levels)
-    for name, value in values.items():
+    reject_dates(values, spec, engine)
+    return endog, exog, spec
+
+
+def reject_dates(values, spec, engine):
+    """
+    Reject terms that are dates or durations rather than numbers.
+
+    Parameters
+    ----------
+    values : dict of Series
+        Columns of a design that are not numbers, by name.
+    spec : DesignInfo or ModelSpec
+        Specification of an evaluated design.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+
+    Raises
+    ------
+    DataError
+    """
+    levels = categorical_factors(spec, engine).items()
+    factors = {n: pd.Series(found) for n, found in levels if not n.startswith("C(")}
+    for name, value in {**values, **factors}.items():
         if holds_dates(value):
             raise DataError(
                 f"'{unquoted(name)}' is a date or a duration; convert it to a number, "
                 "such as (date - date.min()).dt.days or date.dt.month"
             )
-    return endog, exog, spec
 
 
 def single_levels(spec, engine):

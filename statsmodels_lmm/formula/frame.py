@@ -69,13 +69,8 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
         raise DataError("the data have no rows")
     columns = {name: plain_column(data[name], name, roles[name]) for name in roles}
     for name, role in roles.items():
-        advice = None
         if "term" in role and role & {"fixed", "random"}:
-            column = pd.Series(columns[name], data.index)
-            advice = levels_meant_as_numbers(column, name)
-        if advice:
-            level = in_backticks(written(name))
-            warn(f"{advice}. If levels are meant, write C({level})", DataWarning)
+            warn_of_numbers_as_text(pd.Series(columns[name], data.index), name)
     gaps = {name: pd.isna(values) for name, values in columns.items()}
     for name, values in (extra or {}).items():
         gaps[name] = gaps.get(name, False) | np.isnan(values)
@@ -83,19 +78,9 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
     frame, rows = pd.DataFrame(columns, index=data.index), np.flatnonzero(~incomplete)
     if incomplete.any():
         counts = {name: int(gap.sum()) for name, gap in gaps.items() if gap.any()}
-        listed = ", ".join(f"{name} ({n})" for name, n in counts.items())
-        if missing == "raise":
-            raise DataError(f"missing values in {listed}; missing='drop' drops them")
-        if incomplete.all():
-            raise DataError(f"no complete row is left: missing values in {listed}")
-        for name in counts:
-            if "group" in roles.get(name, ()):
-                dropped = rows_text(counts[name])
-                what = "column" if "when" in roles[name] else "grouping column"
-                warn(
-                    f"{dropped} dropped: no value in {what} '{name}'",
-                    DataWarning,
-                )
+        if missing == "raise" or incomplete.all():
+            raise incomplete_rows(counts, missing)
+        warn_of_rows_without_group(counts, roles)
         frame = frame.iloc[rows]
     for name, values in columns.items():
         if not isinstance(values, pd.Categorical):
@@ -103,6 +88,81 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
         if not has_all_levels(values[rows] if incomplete.any() else values):
             frame = _drop_unused_levels(frame, name, roles[name])
     return frame, rows
+
+
+def incomplete_rows(counts, missing):
+    """
+    The error for missing values, where there may be none or no complete row is left.
+
+    Parameters
+    ----------
+    counts : dict of int
+        Number of missing values of each column that has any.
+    missing : {"drop", "raise"}
+        What to do with incomplete rows.
+
+    Returns
+    -------
+    DataError
+    """
+    listed = ", ".join(f"{name} ({n})" for name, n in counts.items())
+    if missing == "raise":
+        return DataError(f"missing values in {listed}; missing='drop' drops them")
+    return DataError(f"no complete row is left: missing values in {listed}")
+
+
+def warn_of_rows_without_group(counts, roles):
+    """
+    Warn of rows that are dropped because a grouping column has no value.
+
+    Parameters
+    ----------
+    counts : dict of int
+        Number of missing values of each column that has any.
+    roles : dict
+        See `column_roles`.
+    """
+    for name, count in counts.items():
+        if "group" in roles.get(name, ()):
+            what = "column" if "when" in roles[name] else "grouping column"
+            warn(
+                f"{rows_text(count)} dropped: no value in {what} '{name}'", DataWarning
+            )
+
+
+def warn_of_numbers_as_text(column, name):
+    """
+    Warn of a term that is text, although its values look like measurements.
+
+    Parameters
+    ----------
+    column : Series
+        The column.
+    name : hashable
+        Its name.
+    """
+    advice = levels_meant_as_numbers(column, name)
+    if advice:
+        level = in_backticks(written(name))
+        warn(f"{advice}. If levels are meant, write C({level})", DataWarning)
+
+
+def warn_of_unused_levels(gone, name):
+    """
+    Warn of levels of a factor in the fixed effects that no row has.
+
+    Parameters
+    ----------
+    gone : Index
+        The levels, at least one.
+    name : hashable
+        The factor.
+    """
+    warn(
+        f"levels of '{name}' without observations dropped: "
+        + ", ".join(map(str, gone)),
+        DataWarning,
+    )
 
 
 def column_roles(data, formula, scope):
@@ -249,9 +309,5 @@ def _drop_unused_levels(frame, name, role):
     used = column.cat.remove_unused_categories()
     if "fixed" in role:
         gone = column.cat.categories.difference(used.cat.categories, sort=False)
-        warn(
-            f"levels of '{name}' without observations dropped: "
-            + ", ".join(map(str, gone)),
-            DataWarning,
-        )
+        warn_of_unused_levels(gone, name)
     return frame.assign(**{name: used}) if isinstance(name, str) else frame

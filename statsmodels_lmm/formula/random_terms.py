@@ -2,6 +2,7 @@
 
 from patsy import PatsyError
 
+from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.core.structures.by_name import STRUCTURES, WITH_HOM
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.model_formula import RandomTerm
@@ -248,3 +249,34 @@ def check_new(term, random, text, span):
         raise FormulaError(
             f"a random effect occurs twice: {what} by {term.group}", text, span
         )
+
+
+def checked_structures(structures):
+    """
+    The user's covariance structures.
+
+    Parameters
+    ----------
+    structures : dict or None
+        Structures by the names that precede a term.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is no structure, or its name has a meaning already.
+    """
+    structures = dict(structures or {})
+    for name, structure in structures.items():
+        if not isinstance(structure, Structure):
+            raise TypeError(
+                f"structures={{{name!r}: ...}} must be an object of a subclass of "
+                f"statsmodels_lmm.Structure, not {structure!r}"
+            )
+        reserved = {*STRUCTURES, *TRANSFORMS, "factor", "offset"}
+        if not str(name).isidentifier() or name in reserved:
+            raise ValueError(f"{name!r} cannot be the name of a custom structure")
+    return structures

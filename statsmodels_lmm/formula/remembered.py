@@ -85,11 +85,14 @@ class RememberedFactor:
         """
         with told_of(text, frame, "patsy"):
             remembered, passes = cls.blank(text, frame.columns, scope)
-            data = remembered._data(frame)
             for i in range(passes):
-                remembered.factor.memorize_chunk(remembered.state, i, data)
+                remembered.memorize(frame, i)
                 remembered.factor.memorize_finish(remembered.state, i)
         return remembered
+
+    def memorize(self, frame, i):
+        """Let the transforms see some rows in pass i over the data."""
+        self.factor.memorize_chunk(self.state, i, self._data(frame))
 
     def values(self, frame):
         """

@@ -137,6 +137,14 @@ def rows_where(condition, text, data, scope):
     DataError
         If the expression is not a condition, or no row satisfies it.
     """
+    chosen = rows_that_hold(condition, text, data, scope)
+    if not chosen.any():
+        raise no_row_holds(text)
+    return chosen
+
+
+def rows_that_hold(condition, text, data, scope):
+    """The rows in which a condition is true, possibly none; see `rows_where`."""
     remembered, _ = RememberedFactor.blank(condition, data.columns, scope)
     columns = {name: _nullable(data[name]) for name in remembered.columns}
     frame = pd.DataFrame(columns, index=data.index)
@@ -145,10 +153,12 @@ def rows_where(condition, text, data, scope):
         raise DataError(
             f"subset={text!r} is not a condition, such as 'x > 2' or \"f == 'a'\""
         )
-    chosen = values.to_numpy(dtype=bool, na_value=False)
-    if not chosen.any():
-        raise DataError(f"no row satisfies subset={text!r}")
-    return np.asarray(chosen)
+    return np.asarray(values.to_numpy(dtype=bool, na_value=False))
+
+
+def no_row_holds(text):
+    """The error for a condition that no row satisfies."""
+    return DataError(f"no row satisfies subset={text!r}")
 
 
 def _nullable(column):

@@ -69,7 +69,7 @@ def run(function, pieces, n_jobs=None, progress=None, parallel=False):
     """
     done: list = []
     interrupted = False
-    bar = _bar(sum(map(len, pieces)), progress)
+    bar = progress_bar(sum(map(len, pieces)), progress)
     try:
         # threads of this process cannot limit BLAS themselves
         with one_thread:
@@ -207,13 +207,35 @@ class _Several:
         return [self.function(piece) for piece in pieces]
 
 
-def _bar(total, progress):
+def progress_bar(total, progress, unit="fit", title=None):
+    """
+    A progress bar, or something silent in its place.
+
+    Parameters
+    ----------
+    total : int or None
+        Number of units of work, None if unknown.
+    progress : bool or None
+        Whether to show it; None to show it after two seconds on a terminal, if tqdm is
+        installed.
+    unit : str, optional
+        What is counted.
+    title : str, optional
+        What is done.
+
+    Returns
+    -------
+    object
+        With the methods update and close.
+    """
     if progress is False or (progress is None and not sys.stderr.isatty()):
         return _Silent()
     tqdm = _optional("tqdm", needed=bool(progress))
     if tqdm is None:
         return _Silent()
-    return tqdm.tqdm(total=total, delay=0.0 if progress else DELAY, unit="fit")
+    shown = {} if title is None else {"desc": title, "unit_scale": True}
+    delay = 0.0 if progress else DELAY
+    return tqdm.tqdm(total=total, delay=delay, unit=unit, **shown)
 
 
 def _optional(name, needed=False):

@@ -68,6 +68,7 @@ class MixedLM(CrossedMixedLM):
     """
 
     _results_classes = MixedLMResults, MixedLMResultsWrapper
+    _sums_rows = False
     _own_arguments = "use_sqrt", "grouping"
     _general_class = CrossedMixedLM
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.model import LikelihoodModel
 
+from statsmodels_lmm.batches.sources import BATCH_SIZE, is_lazy
 from statsmodels_lmm.core.engines.shared_design import SharedDesign
 from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.core.structures.base import Structure
@@ -24,6 +25,7 @@ from statsmodels_lmm.inputs.plain_arrays import numeric
 from statsmodels_lmm.inputs.responses import as_vector
 from statsmodels_lmm.keywords import R_FUNCTIONS
 from statsmodels_lmm.models.arrays import complete_rows
+from statsmodels_lmm.models.from_batches import sums_of_rows
 from statsmodels_lmm.models.from_formula import read_formula, with_group_terms
 from statsmodels_lmm.models.from_sums import reduced_model
 from statsmodels_lmm.models.updating import update
@@ -79,6 +81,9 @@ class MixedModel(Brief, LikelihoodModel):
 
     summed: Any = None
     """The SummedRows of a model whose rows were summed in batches."""
+
+    _sums_rows = False
+    """Whether rows that are read only when needed are summed and not kept."""
 
     _has_other_response = False
     """Whether `with_response` replaced the response that the data hold."""
@@ -316,10 +321,14 @@ class MixedModel(Brief, LikelihoodModel):
         formula : str
             Formula in lme4's language, such as ``"y ~ x + (x | g) + (1 | h)"``.
             Its names are columns or Python names of the caller.
-        data : DataFrame
-            The data: pandas, polars (eager or lazy), pyarrow, mappings of columns, or
-            records; with the extra ``frames`` also a DuckDB relation and others. From
-            lazy data only the columns used are read.
+        data : DataFrame or source of rows
+            The data: pandas, polars, pyarrow, mappings of columns, or records, and
+            whatever else narwhals reads. The rows of a linear model may also come in
+            batches, which are summed and not kept: paths of Parquet files, datasets and
+            readers of pyarrow, lazy frames of polars, relations of DuckDB, frames of
+            Dask, and functions that return a new iterator of tables, see
+            `CrossedMixedLM.from_batches`. Collect such data first if you need results
+            row by row. Only the columns used are read.
         subset : str or array_like, optional
             Rows to use: a condition such as ``"x > 2 and f != 'a'"``, labels, or
             booleans for each row. A condition is evaluated like the formula; as in R,
@@ -393,6 +402,31 @@ class MixedModel(Brief, LikelihoodModel):
             raise unknown_arguments(kwargs)
         if residual is not None or dispersion is not None or power_of_fitted:
             cls._require_errors()
+        if cls._sums_rows and is_lazy(data):
+            sums = sums_of_rows(
+                formula,
+                data,
+                BATCH_SIZE,
+                in_memory={
+                    "relationship": relationship,
+                    "relationship_inverse": relationship_inverse,
+                    "groups": groups,
+                    "re_formula": re_formula,
+                    "vc_formula": vc_formula,
+                    "residual": residual,
+                    "dispersion": dispersion,
+                    "power_of_fitted": power_of_fitted,
+                },
+                depth=1,
+                **sides,
+                subset=subset,
+                missing=missing,
+                contrasts=contrasts,
+                structures=structures,
+                eval_env=eval_env,
+                progress=None,
+            )
+            return cls.from_sums(sums, check_levels=check_levels, rank=rank)
         if groups is not None:
             terms = groups, re_formula, vc_formula
             formula, data = with_group_terms(formula, data, *terms)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.structures.base import Structure
-from statsmodels_lmm.core.structures.by_name import STRUCTURES
 from statsmodels_lmm.formula.backend import caller_scope, current_engine
 from statsmodels_lmm.formula.codings import check_factors, with_contrasts
 from statsmodels_lmm.formula.design import build_design
@@ -16,7 +14,7 @@ from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.model_formula import ModelFormula
 from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
 from statsmodels_lmm.formula.parser import parse
-from statsmodels_lmm.formula.random_terms import TRANSFORMS
+from statsmodels_lmm.formula.random_terms import TRANSFORMS, checked_structures
 from statsmodels_lmm.formula.residual_terms import with_errors
 from statsmodels_lmm.formula.subsets import condition_of, rows_where
 from statsmodels_lmm.formula.transforms import default_scope
@@ -170,7 +168,7 @@ def read_formula(
     if missing not in ("none", "drop", "raise"):
         raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
     _refuse_variance_function(sides.get("weights"))
-    structures = _checked_structures(structures)
+    structures = checked_structures(structures)
     formula, matrices = with_contrasts(formula, contrasts)
     told = residual is not None or dispersion is not None
     may_stand_alone = told or alone
@@ -278,18 +276,3 @@ def _of_subset(data, sides, subset):
     pairs = sides.items()
     chosen = {name: take_rows(v, rows, data.index, name) for name, v in pairs}
     return data.iloc[rows], chosen
-
-
-def _checked_structures(structures):
-    """The user's structures; raises ValueError or TypeError for anything else."""
-    structures = dict(structures or {})
-    for name, structure in structures.items():
-        if not isinstance(structure, Structure):
-            raise TypeError(
-                f"structures={{{name!r}: ...}} must be an object of a subclass of "
-                f"statsmodels_lmm.Structure, not {structure!r}"
-            )
-        reserved = {*STRUCTURES, *TRANSFORMS, "factor", "offset"}
-        if not str(name).isidentifier() or name in reserved:
-            raise ValueError(f"{name!r} cannot be the name of a custom structure")
-    return structures

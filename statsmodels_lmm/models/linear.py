@@ -29,6 +29,7 @@ from statsmodels_lmm.inference.requirements import (
 from statsmodels_lmm.keywords import METHOD, NO_NODES, refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
+from statsmodels_lmm.models.from_batches import FromBatches
 from statsmodels_lmm.models.unbounded_errors import check_bounded, check_origin
 from statsmodels_lmm.models.validation import (
     check_maxiter,
@@ -66,7 +67,7 @@ NO_MAXIMUM = (
 )
 
 
-class CrossedMixedLM(MixedModel):
+class CrossedMixedLM(FromBatches, MixedModel):
     r"""
     Linear mixed model with crossed, nested or partially crossed random effects.
 
@@ -146,6 +147,7 @@ class CrossedMixedLM(MixedModel):
     """
 
     _results_classes = CrossedMixedLMResults, CrossedMixedLMResultsWrapper
+    _sums_rows = True
 
     def _forget(self):
         """Discard standardized data and cross-products; they are formed when needed."""

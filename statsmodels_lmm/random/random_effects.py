@@ -150,11 +150,30 @@ def group_levels(columns):
         pairs = combined * np.int64(len(uniques)) + codes
         _, first, combined = np.unique(pairs, return_index=True, return_inverse=True)
     keys = tuple(LevelKeys(uniques, codes[first]) for codes, uniques in factorized)
+    return combined.astype(np.int64), joined_levels(keys), keys
+
+
+def joined_levels(keys):
+    """
+    The levels of a factor from those of its columns.
+
+    Parameters
+    ----------
+    keys : tuple of LevelKeys
+        For each column, how the levels derive from it.
+
+    Returns
+    -------
+    Index
+        The values of one column; those of several are joined by ":".
+    """
+    if len(keys) == 1:
+        return keys[0].uniques[keys[0].codes]
     labels = [k.uniques.astype(str).to_numpy()[k.codes] for k in keys]
     levels = pd.Index([":".join(parts) for parts in zip(*labels)])
     if not levels.is_unique:
         levels = pd.Index(list(zip(*labels)), tupleize_cols=False)
-    return combined.astype(np.int64), levels, keys
+    return levels
 
 
 def _factorize(column):

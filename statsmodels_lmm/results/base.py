@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.batches.row_results import predict_batches
+from statsmodels_lmm.batches.sources import is_lazy
 from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.criteria.estimates import estimates
 from statsmodels_lmm.core.rows.estimability import estimability
@@ -459,15 +461,18 @@ class MixedResults(Brief, Pictures, MixedInference):
         include_residual: bool = False,
         which: str = "mean",
         type: Any = None,
+        to: Any = None,
     ) -> Any:
         """
         Predict the response.
 
         Parameters
         ----------
-        exog : DataFrame or array_like, optional
+        exog : DataFrame, array_like or source of rows, optional
             New data; for a model without a formula, the design of the fixed effects.
-            Default is the data of the model.
+            Default is the data of the model. The rows of a source, see `RowSums.of`,
+            are predicted batch by batch if the model is linear; for a model of rows in
+            memory, lazy frames of polars and relations of DuckDB are collected.
         transform : bool, optional
             Whether `exog` is data for the formula rather than a design matrix.
         random_effects : bool or list of str, optional
@@ -490,14 +495,23 @@ class MixedResults(Brief, Pictures, MixedInference):
             are equal.
         type : {"response", "link"}, optional
             `which` in R's terms.
+        to : str or PathLike, optional
+            Parquet file to which the rows of a source are written, with their
+            predictions.
 
         Returns
         -------
         Series or ndarray
-            Rows with missing values are NaN. So are rows whose mean the data do not
-            determine, such as an unseen combination of levels; these also cause a
-            RankWarning.
+            For a source an iterator of DataFrames, its columns and "predicted", or None
+            if they were written. Rows with missing values are NaN. So are rows whose
+            mean the data do not determine, such as an unseen combination of levels;
+            these also cause a RankWarning.
         """
+        in_memory = self.model.summed is None
+        if self._is_gaussian and is_lazy(exog, collected=in_memory):
+            return predict_batches(self, exog, random_effects, new_levels, to)
+        if to is not None:
+            raise ValueError("to= is for the rows of a source, such as a Parquet file")
         asked = random_effects, new_levels, offset, random
         return predict(self, exog, transform, *asked, which, type, include_residual)
 

@@ -4,12 +4,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from statsmodels.base.wrapper import populate_wrapper
 
+from statsmodels_lmm.batches.row_results import augment_batches, sample_batches
+from statsmodels_lmm.batches.sources import is_lazy
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.estimates import Estimates
 from statsmodels_lmm.core.uncertainty.identification import flat_with_errors
 from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.inference.tidy import augment
 from statsmodels_lmm.inference.variances.identification import (
     Identification,
     identification,
@@ -165,6 +169,65 @@ class CrossedMixedLMResults(MixedResults):
     def resid_normalized(self) -> Any:
         """Residuals made independent with variance 1, see `normalized_residuals`."""
         return normalized_residuals(self)
+
+    def augment(
+        self,
+        data: Any = None,
+        influence: bool = False,
+        *,
+        to: Any = None,
+        new_levels: str = "error",
+    ) -> Any:
+        """
+        Add fitted values and residuals to the rows of a table or of a source.
+
+        Parameters
+        ----------
+        data : DataFrame or source of rows, optional
+            The data of the model, see `inference.tidy.augment`, or any rows with the
+            columns of the formula that are read in batches, see `RowSums.of`.
+        influence : bool, optional
+            Whether to add hat and cooksd; for rows in memory.
+        to : str or PathLike, optional
+            Parquet file to which the rows of a source are written.
+        new_levels : {"error", "population", "nan"}, optional
+            How to treat a level of a source that the fit has not seen.
+
+        Returns
+        -------
+        DataFrame
+            The data with the columns fitted, resid and fixed. For a source an iterator
+            of DataFrames, NaN in incomplete rows, or None if they were written.
+        """
+        if is_lazy(data):
+            if influence:
+                raise ValueError("influence=True needs the rows of the model in memory")
+            return augment_batches(self, data, new_levels, to)
+        if to is not None:
+            raise ValueError("to= is for the rows of a source, such as a Parquet file")
+        return augment(self, data, influence)
+
+    def sample_residuals(
+        self, source: Any, n: int = 10_000, rng: Any = 0
+    ) -> pd.DataFrame:
+        """
+        Fitted values and residuals of a random sample of the rows of a source.
+
+        Parameters
+        ----------
+        source : source of rows
+            Rows with the columns of the formula, see `RowSums.of`.
+        n : int, optional
+            Number of rows.
+        rng : int or Generator, optional
+            Source of random numbers.
+
+        Returns
+        -------
+        DataFrame
+            The rows with fitted, resid and fixed, for pictures of residuals.
+        """
+        return sample_batches(self, source, n, rng)
 
     residual_table = residual_table
     residual_covariance = residual_covariance

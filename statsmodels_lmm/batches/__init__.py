@@ -1,0 +1,1 @@
+"""Models of rows that arrive in batches, from files and tables beyond memory."""

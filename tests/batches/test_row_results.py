@@ -1,0 +1,119 @@
+"""Predictions and residuals of rows that are read in batches."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from batch_cases import awkward, in_batches
+
+from statsmodels_lmm import CrossedMixedLM
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.api import crossedmixedlm
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::statsmodels_lmm.exceptions.DataWarning"
+)
+
+DATA = awkward()
+FORMULA = "log(y + 30) ~ center(x) + f + offset(w / 9) + (1 + x | g) + (1 | h)"
+FIT = crossedmixedlm(FORMULA, DATA, offset="o").fit()
+OURS = CrossedMixedLM.from_batches(in_batches(DATA, 40), FORMULA, offset="o").fit()
+
+
+def source():
+    return iter(in_batches(DATA, 33))
+
+
+def test_rows_of_a_fit_in_memory():
+    fit = crossedmixedlm("y ~ x + (1 | g)", DATA).fit()
+    found, expected = pd.concat(fit.augment(source)), fit.augment(DATA)
+    known = expected["resid"].notna()
+    np.testing.assert_allclose(found["resid"][known], expected["resid"][known])
+    with pytest.raises(DataError, match="offset= beside its formula"):
+        next(FIT.augment(source))
+
+
+def test_augmented_rows_are_those_in_memory():
+    found = pd.concat(OURS.augment(source))
+    expected = FIT.augment(DATA)
+    assert list(found) == list(expected)
+    for name in ("fitted", "resid", "fixed"):
+        known = expected[name].notna()
+        np.testing.assert_allclose(found[name][known], expected[name][known], rtol=1e-6)
+    assert found["resid"].isna().equals(expected["resid"].isna())
+
+
+@pytest.mark.parametrize("random_effects", [False, True, ["g"]])
+def test_predicted_rows_are_those_in_memory(random_effects):
+    found = pd.concat(OURS.predict(source, random_effects=random_effects))
+    offset = DATA["o"]
+    expected = FIT.predict(DATA, random_effects=random_effects, offset=offset)
+    np.testing.assert_allclose(found["predicted"], expected, rtol=1e-6)
+    pd.testing.assert_frame_equal(
+        found.drop(columns="predicted"), DATA, check_dtype=False
+    )
+
+
+def test_rows_are_written(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "out.parquet"
+    assert OURS.augment(source, to=path) is None
+    read = pd.read_parquet(path)
+    np.testing.assert_allclose(read["resid"], pd.concat(OURS.augment(source))["resid"])
+    assert OURS.predict(source, to=path) is None
+    assert "predicted" in pd.read_parquet(path)
+
+
+def test_new_levels_of_rows():
+    def new():
+        return iter([DATA[:20].assign(g=99)])
+
+    with pytest.raises(DataError, match="99"):
+        next(OURS.augment(new))
+    frame = next(OURS.augment(new, new_levels="population"))
+    known = next(OURS.augment(lambda: iter([DATA[:20]])))
+    assert frame["fitted"].isna().equals(known["fitted"].isna())
+
+
+def test_a_sample_of_residuals():
+    every = pd.concat(OURS.augment(source))
+    found = OURS.sample_residuals(source, n=30, rng=1)
+    assert len(found) == 30
+    assert found.index.is_monotonic_increasing
+    assert found["resid"].notna().all()
+    np.testing.assert_allclose(found["resid"], every.loc[found.index, "resid"])
+    again = OURS.sample_residuals(source, n=30, rng=1)
+    pd.testing.assert_frame_equal(found, again)
+    other = OURS.sample_residuals(source, n=30, rng=2)
+    assert not other.index.equals(found.index)
+    whole = OURS.sample_residuals(source, n=10**6)
+    assert len(whole) == OURS.nobs
+
+
+def test_each_row_is_as_likely_as_another():
+    counts = np.zeros(len(DATA))
+    for seed in range(40):
+        counts[OURS.sample_residuals(source, n=40, rng=seed).index] += 1
+    used = counts[pd.concat(OURS.augment(source))["resid"].notna()]
+    halves = used[: len(used) // 2].mean(), used[len(used) // 2 :].mean()
+    assert abs(halves[0] - halves[1]) < 1.5
+
+
+def test_what_batches_of_rows_cannot_have():
+    with pytest.raises(DataError, match=r"result.augment\(source\)"):
+        _ = OURS.resid
+    with pytest.raises(DataError, match="already have a column 'resid'"):
+        OURS.augment(lambda: iter([DATA.assign(resid=0.0)]))
+    with pytest.raises(ValueError, match="influence"):
+        OURS.augment(source, influence=True)
+    with pytest.raises(ValueError, match="to="):
+        FIT.augment(DATA, to="a")
+    with pytest.raises(ValueError, match="to="):
+        FIT.predict(DATA, to="a")
+    arrays = CrossedMixedLM(
+        FIT.model.endog, FIT.model.exog, {"g": FIT.model.random[0].grouped.codes}
+    ).fit()
+    with pytest.raises(DataError, match="a model with a formula"):
+        arrays.augment(source)
+    centered = CrossedMixedLM.from_batches(source, "center(y) ~ x + (1 | g)").fit()
+    with pytest.raises(DataError, match=r"center\(y\)"):
+        next(centered.augment(source))
