@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
@@ -21,6 +22,11 @@ from statsmodels_lmm.inference.variances.residual_parameters import (
     residual_table,
 )
 from statsmodels_lmm.results.base import MixedResults
+from statsmodels_lmm.results.monte_carlo import (
+    monte_carlo_note,
+    monte_carlo_table,
+    shown,
+)
 from statsmodels_lmm.results.saving import to_json
 from statsmodels_lmm.results.wrapper import MixedResultsWrapper
 
@@ -74,6 +80,8 @@ class CrossedMixedLMResults(MixedResults):
     """
 
     _is_gaussian = True
+    _monte_carlo = None
+    _probes = None
     _title = "Linear Mixed Model Results"
     _of_data = "at_optimum", "_curves", "_fixed_part"
 
@@ -82,6 +90,10 @@ class CrossedMixedLMResults(MixedResults):
         self.reml = deviance.reml
         self.residual_share = float(deviance.scale)
         self.residual_params = np.zeros(0)
+        products = deviance.elimination.products
+        if products.is_stochastic:
+            self._monte_carlo = monte_carlo_table(model, units, deviance)
+            self._probes = products.probes
         if model.residual is not None:
             self.residual_params = deviance.whitening.parameters
             self._flat = flat_with_errors(deviance)
@@ -114,7 +126,27 @@ class CrossedMixedLMResults(MixedResults):
     def _fit_options(self):
         """How the model was fitted, as arguments of ``fit``."""
         options = {"reml": self.reml, "df_method": self._chosen_df_method}
-        return options | {"cov_type": self.cov_type, "cov_kwds": self._cov_kwds}
+        options |= {"cov_type": self.cov_type, "cov_kwds": self._cov_kwds}
+        if self._probes is not None:
+            count = self._probes.of_determinant().count
+            options |= {"engine": "krylov", "probes": count, "rng": self._probes.seed}
+        return options
+
+    @property
+    def monte_carlo(self) -> pd.DataFrame | None:
+        """
+        Errors due to the random probes of `fit(engine="krylov")`.
+
+        Returns
+        -------
+        DataFrame or None
+            A row for each theta and for ``llf``: the estimate, its standard error from
+            the data, ``se`` (NaN for ``llf``, and where theta is zero), and that from
+            the probes, ``mc_se``. It covers estimates of traces and of the determinant,
+            the only ones from probes; fixed effects and conditional modes are exact for
+            these theta. None if the fit is exact.
+        """
+        return shown(self._monte_carlo)
 
     @cached_property
     def identification(self) -> Identification:
@@ -152,7 +184,7 @@ class CrossedMixedLMResults(MixedResults):
         """What to know if the estimates are no maximum of a likelihood."""
         errors = self.model.residual
         if errors is None or not errors.follows_fitted:
-            return []
+            return monte_carlo_note(self)
         return [
             "The errors' standard deviations follow the fitted values: the estimates "
             "are those that repeated fits settle at, not a maximum of a likelihood."

@@ -22,11 +22,14 @@ class SharedDesign:
         Cross-products with any one of the responses.
     engine : Engine, optional
         The engine that formed them.
+    choice : callable, optional
+        Gives the engine for terms and a number of rows; default is `engine_for`.
     """
 
     design: Any = None
     products: Any = None
     engine: Any = None
+    choice: Any = None
 
     def standardize(self, endog, exog, factors, weights):
         """
@@ -82,7 +85,8 @@ class SharedDesign:
         """
         if self.products is not None:
             return self.products.with_response(data)
-        self.engine = engine_for(data.terms, len(data.endog))
+        choose = self.choice or engine_for
+        self.engine = choose(data.terms, len(data.endog))
         self.products = self.engine.gather(Rows(data.endog, data.exog))
         return self.products
 
