@@ -34,8 +34,11 @@ MOST_STEPS = 40
 SETTLED = 1e-6
 """Change of a quadrature, as a share of the number of columns, that is none."""
 
+ENOUGH = 0.01
+"""Error above which S is formed, if it is sparse."""
+
 FORMED = 4e7
-"""Products of pairs up to which S is formed as a sparse matrix."""
+"""Products of pairs up to which S is sparse."""
 
 SQUARED = 3e8
 """Products of entries up to which N^2 is formed."""
@@ -75,12 +78,21 @@ def log_determinant(system, probes, kept):
     -------
     LogDeterminant
     """
-    if "deflated" not in kept:
-        kept["deflated"] = _deflated(system)
-    deflated, q = kept["deflated"], system.products.plan.n_tail
+    found = _estimate(system, probes, kept, is_formed=False)
+    if found.error > ENOUGH and is_sparse(system):
+        found = _estimate(system, probes, kept, is_formed=True)
+    return found
+
+
+def _estimate(system, probes, kept, is_formed):
+    """The estimate with S multiplied from its parts, or formed."""
+    name = "deflated", is_formed
+    if name not in kept:
+        kept[name] = _deflated(system, is_formed)
+    deflated, q = kept[name], system.products.plan.n_tail
     nodes, weights = [], []
     for block in probes.blocks:
-        key = "quadrature", block
+        key = "quadrature", is_formed, block
         if key not in kept:
             z = deflated.outside(probes.columns(block, q))
             kept[key] = _quadrature(deflated.times, z)
@@ -138,7 +150,7 @@ class _Deflated:
         return y - product(self.across, self.inverse @ product(self.across.T, x))
 
 
-def _deflated(system):
+def _deflated(system, is_formed):
     """M_r and what is known exactly."""
     roots, inverses, log_blocks = [], [], 0.0
     for block in system.blocks:
@@ -152,7 +164,7 @@ def _deflated(system):
         pairs = zip(blocks, system.tail)
         return np.concatenate([times_blocks(b, x[rows]) for b, (_, rows) in pairs])
 
-    n = _sparse_rest(system, inverses)
+    n = _sparse_rest(system, inverses) if is_formed else None
     if n is None:
 
         def multiply(x):
@@ -179,17 +191,20 @@ def _deflated(system):
     return _Deflated(multiply, basis, across, inverse, known, np.array(traces))
 
 
+def is_sparse(system):
+    """Whether S has few enough entries to be formed."""
+    products = system.products
+    head = products.plan.terms[0]
+    linked = np.zeros(head.n_levels)
+    for j, f in enumerate(products.plan.tail, 1):
+        first = products.links[0, j].first
+        linked += f.k_effects * np.bincount(first, minlength=head.n_levels)
+    return bool(head.k_effects * (linked**2).sum() <= FORMED)
+
+
 def _sparse_rest(system, inverses):
-    """N as a csr_array; None if it has too many entries."""
+    """N as a csr_array."""
     products, plan = system.products, system.products.plan
-    head, work = plan.terms[0], 0.0
-    each = [
-        np.bincount(products.links[0, j].first, minlength=head.n_levels) * f.k_effects
-        for j, f in enumerate(plan.tail, 1)
-    ]
-    work = head.k_effects * (sum(each).astype(float) ** 2).sum()
-    if work > FORMED:
-        return None
     scale = [root @ inverse for root, inverse in zip(system.roots[1:], inverses)]
     right = sparse.csr_array(
         sparse.block_diag([_block_matrix(each) for each in scale], format="csr")
