@@ -13,6 +13,7 @@ from statsmodels_lmm.core.engines.krylov_probes import Probes
 from statsmodels_lmm.core.engines.shared_design import SharedDesign
 from statsmodels_lmm.core.search.krylov import (
     DEFAULT_PROBES,
+    is_by_level,
     is_for_dense,
     is_worth_polishing,
     why_not,
@@ -97,10 +98,12 @@ class EngineChoice:
             reason = "errors are correlated or of unequal variance"
             if model.residual is None:
                 reason = why_not(terms)
+            if not reason and is_by_level(terms):
+                return model
             if reason:
                 raise ValueError(
-                    'engine="krylov" is for crossed factors whose levels are '
-                    f"independent, and here {reason}; leave engine out"
+                    'engine="krylov" is for factors with independent levels and '
+                    f"independent errors, and here {reason}; leave engine out"
                 )
         elif model.residual is not None or is_for_dense(terms, len(model.endog)):
             return model
@@ -108,7 +111,7 @@ class EngineChoice:
         probes = Probes(self.seed, self.probes or DEFAULT_PROBES)
         choose = partial(KrylovEngine.of, probes=probes)
         other._design = SharedDesign(design=model._design.design, choice=choose)
-        other._cross = ()
+        other._cross, other._choice = (), self
         return other
 
     def may_polish(self, products):
@@ -122,7 +125,7 @@ def exactly(model):
         return model
     other = copy(model)
     other._design = SharedDesign(design=model._design.design)
-    other._cross = ()
+    other._cross, other._choice = (), None
     return other
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from statsmodels_lmm.core.criteria.correlated import Correlated, spread_if_crossed
 from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
-from statsmodels_lmm.core.criteria.krylov import KrylovProfiled
+from statsmodels_lmm.core.criteria.krylov import criterion_of
 from statsmodels_lmm.core.criteria.saturation import is_saturated
 from statsmodels_lmm.core.criteria.units import Units, rescaled_theta
 from statsmodels_lmm.core.engines.choice import engine_for
@@ -149,6 +149,9 @@ class CrossedMixedLM(MixedModel):
     1743.6283
     """
 
+    _choice: Any = None
+    """How the fit of a model with the engine of conjugate gradients was asked for."""
+
     _results_classes = CrossedMixedLMResults, CrossedMixedLMResultsWrapper
 
     def _forget(self):
@@ -203,9 +206,10 @@ class CrossedMixedLM(MixedModel):
             How crossed factors with many levels are treated. "exact" forms a dense
             matrix of all factors but the largest. "krylov" never does: it solves by
             conjugate gradients and estimates traces from random probes, with errors
-            stated in `CrossedMixedLMResults.monte_carlo`. "auto" is "exact" up to some
-            1,000 columns; beyond that it starts as "krylov" and ends with a step that
-            is exact if that takes only seconds.
+            stated in `CrossedMixedLMResults.monte_carlo`. One factor, and nested ones,
+            are eliminated level by level, exactly, with either. "auto" is "exact" up to
+            some 1,000 columns; beyond that it starts as "krylov" and ends with a step
+            that is exact if that takes only seconds.
         probes : int, optional
             Number of probes of "krylov". Default is as many as it takes for the
             Monte-Carlo errors to be at most 0.01 standard errors of each theta, and
@@ -220,8 +224,8 @@ class CrossedMixedLM(MixedModel):
         Raises
         ------
         ValueError
-            If an argument has an unknown value, or if `engine` is "krylov" and there
-            are no crossed factors with independent levels.
+            If an argument has an unknown value, or if `engine` is "krylov" and levels
+            are related, a random effect is a model matrix, or errors are correlated.
         MemoryError
             If the dense matrix of the exact engine does not fit.
         DataError
@@ -320,8 +324,7 @@ class CrossedMixedLM(MixedModel):
         elif start is not None:
             start = units.factors_at(start, pivoted=True)
         if not settings.maxiter:
-            kind = KrylovProfiled if products.is_stochastic else Profiled
-            return stay(kind(products, reml), start)
+            return stay(criterion_of(products, reml), start)
         if products.is_stochastic:
             fixed = choice.is_fixed
             return search_krylov(products, reml, settings, start, idle, fixed)

@@ -94,6 +94,7 @@ class CrossedMixedLMResults(MixedResults):
         if products.is_stochastic:
             self._monte_carlo = monte_carlo_table(model, units, deviance)
             self._probes = products.probes
+            self.__dict__["at_optimum"] = deviance
         if model.residual is not None:
             self.residual_params = deviance.whitening.parameters
             self._flat = flat_with_errors(deviance)
@@ -128,8 +129,9 @@ class CrossedMixedLMResults(MixedResults):
         options = {"reml": self.reml, "df_method": self._chosen_df_method}
         options |= {"cov_type": self.cov_type, "cov_kwds": self._cov_kwds}
         if self._probes is not None:
-            count = self._probes.of_determinant().count
-            options |= {"engine": "krylov", "probes": count, "rng": self._probes.seed}
+            asked = self.model._choice
+            options |= {"engine": asked.engine, "probes": asked.probes}
+            options["rng"] = asked.seed
         return options
 
     @property

@@ -59,10 +59,11 @@ def monte_carlo_note(results):
     table = results._monte_carlo
     if table is None:
         return []
-    probes = results._probes.of_determinant().count
+    probes, more = results._probes.count, results._probes.more
+    count = f"{probes} probes" + (f", {more} for the log-likelihood" if more else "")
     ratios = (table["mc_se"] / table["se"]).to_numpy()
     largest = np.nanmax(ratios, initial=0.0)
     return [
-        f"{probes} probes; Monte-Carlo error at most {largest:.1g} SE, of the "
+        f"{count}; Monte-Carlo error at most {largest:.1g} SE, of the "
         f"log-likelihood {table['mc_se'].iloc[-1]:.1g}."
     ]

@@ -79,6 +79,25 @@ class KrylovProfiled(Profiled):
         )
 
 
+def criterion_of(products, reml):
+    """
+    The criterion that suits the products.
+
+    Parameters
+    ----------
+    products : Products
+        Sufficient statistics.
+    reml : bool
+        Whether it is the REML criterion.
+
+    Returns
+    -------
+    Profiled
+    """
+    kind = KrylovProfiled if products.is_stochastic else Profiled
+    return kind(products, reml)
+
+
 def _is(one, other):
     return one is other
 

@@ -44,6 +44,10 @@ SQUARED = 3e8
 """Products of entries up to which N^2 is formed."""
 
 
+DEFLATED = "deflated"
+"""Name under which matrices are kept."""
+
+
 @dataclass(frozen=True)
 class LogDeterminant:
     """
@@ -86,7 +90,7 @@ def log_determinant(system, probes, kept):
 
 def _estimate(system, probes, kept, is_formed):
     """The estimate with S multiplied from its parts, or formed."""
-    name = "deflated", is_formed
+    name = DEFLATED, is_formed
     if name not in kept:
         kept[name] = _deflated(system, is_formed)
     deflated, q = kept[name], system.products.plan.n_tail

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.algebra.dense import flat_rows, product
-from statsmodels_lmm.core.engines.krylov_determinant import log_determinant
+from statsmodels_lmm.core.engines.krylov_determinant import DEFLATED, log_determinant
 from statsmodels_lmm.core.engines.krylov_inverse import krylov_inverse
 from statsmodels_lmm.core.engines.krylov_system import (
     TOGETHER,
@@ -83,6 +83,11 @@ class KrylovElimination:
         """The estimate of log |V| with its Monte-Carlo error, a LogDeterminant."""
         probes = self.products.probes.of_determinant()
         return log_determinant(self.system, probes, self._kept)
+
+    def forget_matrices(self):
+        """Free what only another determinant would need."""
+        for name in [n for n in self._kept if n[0] == DEFLATED]:
+            del self._kept[name]
 
     @property
     def logdet(self):

@@ -75,11 +75,12 @@ def why_not(terms):
         return "the levels of a factor are related"
     if any(not f.is_grouped for f in terms):
         return "a random effect is a model matrix"
-    if len(terms) < 2:
-        return "one factor alone is eliminated level by level, which is exact and cheap"
-    if not plan_elimination(terms).tail:
-        return "nested factors are eliminated level by level, which is exact and cheap"
     return ""
+
+
+def is_by_level(terms):
+    """Whether there is one term, or nested ones, so that no matrix is needed."""
+    return len(terms) < 2 or not plan_elimination(terms).tail
 
 
 def is_worth_polishing(products):
@@ -182,7 +183,9 @@ def with_value(deviance, fixed=False):
         if asked == count:
             break
         deviance, count = probed(deviance, more=asked), asked
-    return valued(deviance)
+    out = valued(deviance)
+    deviance.elimination.forget_matrices()
+    return out
 
 
 def _enough(count, ratio, most):
