@@ -31,8 +31,11 @@ from statsmodels_lmm.core.engines.krylov_system import times_blocks
 MOST_STEPS = 40
 """Largest number of steps of Lanczos."""
 
-SETTLED = 1e-6
-"""Change of a quadrature, as a share of the number of columns, that is none."""
+SETTLED = 1e-5
+"""Change of a quadrature by another step that is none."""
+
+NOTHING_LEFT = 1e-12
+"""Norm of a column of which Lanczos has found everything."""
 
 ENOUGH = 0.01
 """Error above which S is formed, if it is sparse."""
@@ -180,7 +183,7 @@ def _deflated(system, is_formed):
             return x + n @ x
 
     basis = np.linalg.qr(scaled(roots, system.coarse))[0]
-    image = np.hstack([multiply(np.ascontiguousarray(d[:, None])) for d in basis.T])
+    image = multiply(np.ascontiguousarray(basis))
     within = product(basis.T, image)
     within = 0.5 * (within + within.T)
     inverse = np.linalg.inv(within)
@@ -221,8 +224,8 @@ def _sparse_rest(system, inverses):
     parts: list = [[None] * size for _ in range(size)]
     for i, own in enumerate(products.diagonal[1:]):
         parts[i][i] = _block_matrix(own)
-    for (i, j), matrix in products.across.items():
-        parts[i][j], parts[j][i] = matrix, matrix.T
+    for (i, j), (matrix, upwards) in products.across.items():
+        parts[i][j], parts[j][i] = matrix, upwards
     tail = sparse.csr_array(sparse.block_array(parts))
     # S - I scaled, plus Delta^-1 - I
     rest = right.T @ tail @ right - reduced.T @ reduced
@@ -302,20 +305,22 @@ def _quadrature(times, z):
         if len(diagonal) > 3:
             nodes, weights = _nodes(diagonal, off, squares)
             value = (weights * np.log(nodes)).sum(axis=1)
-            if last is not None and np.abs(value - last).max() < SETTLED * len(z):
+            if last is not None and np.abs(value - last).max() < SETTLED:
                 return nodes, weights
             last = value
         beta = np.sqrt(np.einsum("qm,qm->m", y, y))
-        if len(diagonal) == MOST_STEPS or (beta <= 1e-12).any():
+        exhausted = beta <= NOTHING_LEFT
+        if len(diagonal) == MOST_STEPS or exhausted.all():
             return _nodes(diagonal, off, squares)
-        before, v = v, y / beta
+        beta = np.where(exhausted, 0.0, beta)
+        before, v = v, y / np.where(exhausted, np.inf, beta)
         off.append(beta)
 
 
 def _nodes(diagonal, off, squares):
     """Eigenvalues of the tridiagonal matrices, and weights."""
     nodes, weights = [], []
-    pairs = zip(np.array(diagonal).T, np.array(off).reshape(len(off), -1).T)
+    pairs = zip(np.array(diagonal).T, np.reshape(off, (len(off), len(squares))).T)
     for (main, beside), square in zip(pairs, squares):
         values, vectors = eigh_tridiagonal(main, beside)
         nodes.append(np.maximum(values, 1e-12))

@@ -100,17 +100,17 @@ class KrylovElimination:
         first, tail = flat_rows(sums[0]), stacked(sums[1:]).copy()
         weighted = times_blocks(system.covariance, first)
         k = sums[0].shape[1]
-        for levels, matrices in products.coupling:
+        for levels, _, upwards in products.coupling:
             some = weighted[levels.start * k : levels.stop * k]
-            for matrix, rows in zip(matrices, products.plan.tail_slices):
-                tail[rows] -= matrix.T @ some
+            for matrix, rows in zip(upwards, products.plan.tail_slices):
+                tail[rows] -= matrix @ some
         return tail, weighted
 
     def _left(self, first, spherical):
         """C_1 - A_1t L_t x of the head, shape (l_1 k_1, m)."""
         system, out, k = self.system, flat_rows(first).copy(), first.shape[1]
         rooted = system.rooted(spherical)
-        for part, (levels, _) in enumerate(self.products.coupling):
+        for part, (levels, *_) in enumerate(self.products.coupling):
             out[levels.start * k : levels.stop * k] -= system.at_head(rooted, part)
         return out
 

@@ -11,8 +11,11 @@ With B and P of `krylov_system`, and x = S^-1 z for probes z,
 where the faces of a b' are the sums over the levels of a_g b_g'. Only the correction
 x - P z is solved for, which is of second order in N, so few digits of it suffice.
 
-Where L is almost singular, the tail's formula divides by almost zero. There the traces
-are those of a system whose smallest eigenvalues of L are raised.
+Where L is almost singular the tail's formula divides by almost zero, which does the
+exact part no harm, but the noise of other effects. With z_s the part of the probes in
+the directions in which L is small, and z_l the rest, [S^-1]_ss is then taken from z_s,
+and [S^-1]_sl and [S^-1]_ll from z_l: what is divided by L is also proportional to it.
+Where L is smaller still, the traces are those of a system in which it is raised.
 """
 
 from dataclasses import dataclass
@@ -32,8 +35,11 @@ from statsmodels_lmm.core.engines.krylov_system import (
 CORRECTION = 1e-3
 """Residual, as a share of the correction's first one, at which it is solved."""
 
+SMALL = 0.3
+"""Eigenvalue of L, times the root of the rows per level, that is small."""
+
 SINGULAR = 1e-3
-"""Eigenvalue of L, times the root of the rows per level, that is almost zero."""
+"""What is smaller still, and raised."""
 
 RAISED = 1e-2
 """What it is raised to."""
@@ -119,15 +125,17 @@ def krylov_inverse(elimination):
     if "blocks" not in kept:
         kept["blocks"] = (system.head_blocks(), *system.tail_blocks())
     exact, inner = kept["blocks"], system.inner
-    corrections = _corrections(system, products.probes, kept, "own")
+    corrections = _corrections(system, products.probes, kept)
     own = inner @ products.diagonal[0]  # Q_g
     certain = (own - inner @ exact[0] @ transpose(inner)).sum(axis=0)
     samples = [certain - corrections[0]]
-    raised, others, known = _raised(elimination)
+    split = _split(elimination)
+    others = _split_corrections(split, products.probes, kept) if split else None
     for j, f in enumerate(products.plan.tail, 1):
         root, blocks, rest = system.roots[j], exact[j], corrections[j]
-        if raised is not None and raised.roots[j] is not root:
-            root, blocks, rest = raised.roots[j], known[j - 1], others[j]
+        if split and split.small[j - 1].any():
+            root, blocks = split.system.roots[j], split.blocks[j - 1]
+            rest = others[j - 1]
         left = f.n_levels * np.eye(f.k_effects) - blocks.sum(axis=0) - rest
         outside = np.linalg.inv(root)
         samples.append(outside @ left @ outside)
@@ -143,52 +151,106 @@ def krylov_inverse(elimination):
     )
 
 
-def _raised(elimination):
-    """A system with raised eigenvalues of L, if any is almost zero."""
-    products, kept = elimination.products, elimination._kept
-    if "raised" not in kept:
-        roots, changed = [elimination.roots[0]], False
-        terms = zip(products.plan.tail, products.squares[1:], elimination.roots[1:])
-        for f, squares, root in terms:
-            unit = 1.0 / np.sqrt(max(squares.sum(axis=1).mean() / f.k_effects, 1e-300))
-            almost = np.linalg.svd(root, compute_uv=False)[-1] < SINGULAR * unit
-            changed |= almost
-            roots.append(symmetric_root(root, RAISED * unit) if almost else root)
-        kept["raised"] = None, None
-        if changed:
-            system = krylov_system(products, roots)
-            kept["raised"] = system, system.tail_blocks()
-    system, blocks = kept["raised"]
-    if system is None:
-        return None, None, None
-    return system, _corrections(system, products.probes, kept, "raised"), blocks
+@dataclass(frozen=True)
+class _Split:
+    """
+    What is asked of probes where some L are small.
+
+    Parameters
+    ----------
+    system : KrylovSystem
+        The system, with eigenvalues of L raised if they are almost zero.
+    blocks : list of ndarray
+        Diagonal blocks of its P for the terms of the tail.
+    small : list of ndarray
+        Projections on the directions in which the L of each is small, shapes (k, k).
+    """
+
+    system: Any
+    blocks: Any
+    small: Any
 
 
-def _corrections(system, probes, kept, name):
-    """The faces of what is missing from exact(.), shapes (m, k_i, k_i)."""
-    each = []
+def _split(elimination):
+    """The system and the directions in which some L are small; None without any."""
+    system, products = elimination.system, elimination.products
+    kept = elimination._kept
+    if "split" in kept:
+        return kept["split"]
+    roots, small, is_raised = [elimination.roots[0]], [], False
+    terms = zip(products.plan.tail, products.squares[1:], elimination.roots[1:])
+    for f, squares, root in terms:
+        rows = max(squares.sum(axis=1).mean() / f.k_effects, 1e-300)
+        vectors, values, _ = np.linalg.svd(root)
+        which = vectors[:, values < SMALL / np.sqrt(rows)]
+        small.append(which @ which.T)
+        if values[-1] < SINGULAR / np.sqrt(rows):
+            root, is_raised = symmetric_root(root, RAISED / np.sqrt(rows)), True
+        roots.append(root)
+    blocks = kept["blocks"][1:]
+    if is_raised:
+        system = krylov_system(products, roots)
+        blocks = system.tail_blocks()
+    found = any(each.any() for each in small)
+    kept["split"] = _Split(system, blocks, small) if found else None
+    return kept["split"]
+
+
+def _split_corrections(split, probes, kept):
+    """The corrections of the tail's terms from split probes, shapes (m, k, k)."""
+    system, each = split.system, []
     for block in probes.blocks:
-        key = name, block
+        key = "split", block
         if key not in kept:
-            signs = probes.columns(block, system.products.plan.n_tail)
-            kept[key] = _of_signs(system, signs, name == "own")
+            z = probes.columns(block, system.products.plan.n_tail)
+            parts = zip(split.small, system.tail)
+            parts = [times_blocks(p[None], z[rows]) for p, (_, rows) in parts]
+            inside = np.concatenate(parts)
+            outside = z - inside
+            one, other = _missing(system, inside)[1], _missing(system, outside)[1]
+            out = []
+            for (f, rows), small in zip(system.tail, split.small):
+                large = np.eye(f.k_effects) - small
+                within = small @ level_sums_of(one[rows], inside[rows], f) @ small
+                rest = level_sums_of(other[rows], outside[rows], f) @ large
+                whole = within + large @ rest
+                whole = 0.5 * (whole + transpose(whole))
+                across = small @ rest
+                out.append(whole + across + transpose(across))
+            kept[key] = out
         each.append(kept[key])
     return [np.concatenate(parts) for parts in zip(*each)]
 
 
-def _of_signs(system, z, with_head):
-    """The corrections of a few probes, first that of the head."""
+def _corrections(system, probes, kept):
+    """The faces of what is missing from exact(.), shapes (m, k_i, k_i)."""
+    each = []
+    for block in probes.blocks:
+        if block not in kept:
+            signs = probes.columns(block, system.products.plan.n_tail)
+            kept[block] = _of_signs(system, signs)
+        each.append(kept[block])
+    return [np.concatenate(parts) for parts in zip(*each)]
+
+
+def _missing(system, z):
+    """What x = S^-1 z has beyond B z, and beyond P z."""
     once, twice = system.twice(z)
     change = system.solve(z - system.times(twice), CORRECTION)
+    return twice + change - once, change
+
+
+def _of_signs(system, z):
+    """The corrections of a few probes, first that of the head."""
+    first, change = _missing(system, z)
     head = system.products.plan.terms[0]
     out = [np.zeros((z.shape[1], head.k_effects, head.k_effects))]
-    if with_head:
-        left, right = system.rooted(twice + change - once), system.rooted(z)
-        for part, (levels, _) in enumerate(system.products.coupling):
-            inner = system.inner[levels]
-            one, other = (system.at_head(x, part) for x in (left, right))
-            one, other = times_blocks(inner, one), times_blocks(inner, other)
-            out[0] += level_sums_of(one, other, head)
+    left, right = system.rooted(first), system.rooted(z)
+    for part, (levels, *_) in enumerate(system.products.coupling):
+        inner = system.inner[levels]
+        one, other = (system.at_head(x, part) for x in (left, right))
+        one, other = times_blocks(inner, one), times_blocks(inner, other)
+        out[0] += level_sums_of(one, other, head)
     for f, rows in system.tail:
         out.append(level_sums_of(change[rows], z[rows], f))
     return [0.5 * (each + transpose(each)) for each in out]

@@ -116,8 +116,8 @@ class KrylovProducts(RowSums):
 
         Returns
         -------
-        list of (slice, list of csr_array)
-            Levels of a part, and its rows for each term of the tail.
+        list of (slice, list of csr_array, list of csc_array)
+            Levels of a part, its rows for each term of the tail, and their transposes.
         """
         head, *tail = self.plan.terms
         whole = [
@@ -128,18 +128,19 @@ class KrylovProducts(RowSums):
         for start in range(0, head.n_levels, HEAD_LEVELS):
             levels = slice(start, min(start + HEAD_LEVELS, head.n_levels))
             rows = slice(levels.start * k, levels.stop * k)
-            parts.append((levels, [_rows_of(matrix, rows) for matrix in whole]))
+            some = [_rows_of(matrix, rows) for matrix in whole]
+            parts.append((levels, some, [matrix.T for matrix in some]))
         return parts
 
     @cached_property
     def across(self):
-        """Z_i'Z_j of the terms i < j of the tail, a dict of csr_array."""
-        tail = self.plan.tail
-        return {
-            (i - 1, j - 1): link.matrix(tail[i - 1].n_levels, tail[j - 1].n_levels)
-            for (i, j), link in self.links.items()
-            if i > 0
-        }
+        """Z_i'Z_j and its transpose for the terms i < j of the tail, by pair."""
+        tail, out = self.plan.tail, {}
+        for (i, j), link in self.links.items():
+            if i > 0:
+                matrix = link.matrix(tail[i - 1].n_levels, tail[j - 1].n_levels)
+                out[i - 1, j - 1] = matrix, matrix.T
+        return out
 
     def gram_times(self, columns):
         """
@@ -158,15 +159,15 @@ class KrylovProducts(RowSums):
         out = [times_each(a, t) for a, t in zip(self.diagonal, columns)]
         flat = [flat_rows(c) for c in columns]
         k = self.plan.terms[0].k_effects
-        for levels, matrices in self.coupling:
+        for levels, matrices, transposes in self.coupling:
             rows = slice(levels.start * k, levels.stop * k)
-            for j, matrix in enumerate(matrices, 1):
+            for j, (matrix, upwards) in enumerate(zip(matrices, transposes), 1):
                 down = matrix @ flat[j]
                 out[0][levels] += down.reshape(-1, *out[0].shape[1:])
-                out[j] += (matrix.T @ flat[0][rows]).reshape(out[j].shape)
-        for (i, j), matrix in self.across.items():
+                out[j] += (upwards @ flat[0][rows]).reshape(out[j].shape)
+        for (i, j), (matrix, upwards) in self.across.items():
             out[i + 1] += (matrix @ flat[j + 1]).reshape(out[i + 1].shape)
-            out[j + 1] += (matrix.T @ flat[i + 1]).reshape(out[j + 1].shape)
+            out[j + 1] += (upwards @ flat[i + 1]).reshape(out[j + 1].shape)
         return out
 
     def moments(self):

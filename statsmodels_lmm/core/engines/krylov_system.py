@@ -98,9 +98,9 @@ class KrylovSystem:
         own = products.diagonal[1:]
         parts = (times_blocks(a, x[rows]) for a, rows in zip(own, slices))
         out = _joined(x, self.tail, parts)
-        for (i, j), matrix in products.across.items():
+        for (i, j), (matrix, upwards) in products.across.items():
             out[slices[i]] += matrix @ x[slices[j]]
-            out[slices[j]] += matrix.T @ x[slices[i]]
+            out[slices[j]] += upwards @ x[slices[i]]
         return out
 
     def at_head(self, x, part):
@@ -112,10 +112,10 @@ class KrylovSystem:
     def reduced_gram(self, x):
         """(A_tt - A_t1 C A_1t) x for columns x, shape (q, m)."""
         out = self.tail_gram(x)
-        for part, (levels, matrices) in enumerate(self.products.coupling):
+        for part, (levels, _, upwards) in enumerate(self.products.coupling):
             across = times_blocks(self.covariance[levels], self.at_head(x, part))
-            for matrix, rows in zip(matrices, self.products.plan.tail_slices):
-                out[rows] -= matrix.T @ across
+            for matrix, rows in zip(upwards, self.products.plan.tail_slices):
+                out[rows] -= matrix @ across
         return out
 
     def times(self, x):
@@ -243,7 +243,7 @@ class KrylovSystem:
         for start in range(0, len(weights), TOGETHER):
             some = slice(start, start + TOGETHER)
             x = np.ascontiguousarray(rooted[:, some])
-            for part, (levels, _) in enumerate(products.coupling):
+            for part, (levels, *_) in enumerate(products.coupling):
                 at = self.at_head(x, part)
                 out[levels] += level_products(at * weights[some], at, head)
         return out
