@@ -22,6 +22,7 @@ from statsmodels_lmm.core.criteria.deviance import (
     ProfiledDeviance,
     profiled_deviance,
 )
+from statsmodels_lmm.core.engines.krylov_probes import variance_of_mean
 from statsmodels_lmm.core.structures.relative_factor import split_step
 
 NO_CURVATURE = 1e-10
@@ -74,7 +75,7 @@ class KrylovProfiled(Profiled):
         """The largest standard error of any dual, relative to the information."""
         pairs = zip(evaluation.selected.samples, evaluation.information)
         return max(
-            _standard_error(each).max() / max(np.trace(known), 1e-300)
+            np.sqrt(variance_of_mean(each).max()) / max(np.trace(known), 1e-300)
             for each, known in pairs
         )
 
@@ -100,11 +101,6 @@ def criterion_of(products, reml):
 
 def _is(one, other):
     return one is other
-
-
-def _standard_error(samples):
-    """Standard error of a mean over the first axis."""
-    return samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
 
 
 def probed(deviance, **changes):
@@ -147,7 +143,7 @@ class Errors:
     statistical : ndarray
         Covariance of the free parameters from the data, 2 H^-1, shape (m, m).
     simulated : ndarray
-        Their covariance due to the probes, shape (m, m).
+        Their covariance due to the probes and to the end of the search, shape (m, m).
     """
 
     statistical: np.ndarray
@@ -179,14 +175,14 @@ def errors(deviance):
     samples, parts = deviance.selected.samples, []
     for factor, each in zip(deviance.factors, samples):
         parts.append(np.array([factor.slope(sample) for sample in each]))
-    slopes = np.hstack(parts)
-    slopes = slopes - slopes.mean(axis=0)
-    m = len(slopes)
-    noise = slopes.T @ slopes / (m * (m - 1))
-    values, vectors = eigh(deviance.derivatives().curvature)
+    noise, slopes = variance_of_mean(np.hstack(parts)), deviance.derivatives()
+    values, vectors = eigh(slopes.curvature)
     used = values > NO_CURVATURE * np.abs(values).max(initial=0.0)
     inverse = (vectors[:, used] / values[used]) @ vectors[:, used].T
-    return Errors(2.0 * inverse, inverse @ noise @ inverse)
+    promised = 0.5 * slopes.gradient @ inverse @ slopes.gradient
+    # a search that stops with p promised leaves sqrt(p) standard errors
+    left = 2.0 * promised * inverse
+    return Errors(2.0 * inverse, inverse @ noise @ inverse + left)
 
 
 def theta_errors(units, deviance):

@@ -26,6 +26,7 @@ from scipy import sparse
 from scipy.linalg import eigh_tridiagonal
 
 from statsmodels_lmm.core.algebra.dense import product
+from statsmodels_lmm.core.engines.krylov_probes import variance_of_mean
 from statsmodels_lmm.core.engines.krylov_system import times_blocks
 
 MOST_STEPS = 40
@@ -97,7 +98,8 @@ def _estimate(system, probes, kept, is_formed):
     if name not in kept:
         kept[name] = _deflated(system, is_formed)
     deflated, q = kept[name], system.products.plan.n_tail
-    nodes, weights = [], []
+    nodes: list = []
+    weights: list = []
     for block in probes.blocks:
         key = "quadrature", is_formed, block
         if key not in kept:
@@ -106,17 +108,43 @@ def _estimate(system, probes, kept, is_formed):
         each = kept[key]
         nodes += list(each[0])
         weights += list(each[1])
-    traces = deflated.traces
-    x, w = np.concatenate(nodes) - 1.0, np.concatenate(weights)
-    powers = np.vander(x, len(traces), increasing=True)
-    root = np.sqrt(w)[:, None]
-    polynomial = np.linalg.lstsq(powers * root, np.log1p(x) * root[:, 0])[0]
-    rest = w * (np.log1p(x) - powers @ polynomial)
-    ends = np.cumsum([0, *(len(n) for n in nodes)])
-    samples = np.array([rest[a:b].sum() for a, b in zip(ends, ends[1:])])
-    value = system.log_head + deflated.known + polynomial @ traces + samples.mean()
-    error = samples.std(ddof=1) / np.sqrt(len(samples))
-    return LogDeterminant(float(value), float(error))
+    rest, error = _regression(nodes, weights, deflated.traces)
+    return LogDeterminant(float(system.log_head + deflated.known + rest), error)
+
+
+def _regression(nodes, weights, traces):
+    """
+    Estimate tr log M_r and its error from the quadratures of single probes.
+
+    A polynomial of N_r is fitted to log(1 + x) in the measure of all quadratures. Since
+    it has a constant, nothing is left of their mean, and its trace is the estimate. The
+    error is that of the jackknife, so that it knows of the fit.
+
+    Parameters
+    ----------
+    nodes, weights : list of ndarray
+        Of each probe, shape (steps,).
+    traces : ndarray
+        tr N_r^j for j = 0, 1, ..., shape (degree + 1,).
+
+    Returns
+    -------
+    value, error : float
+    """
+    x, w = np.concatenate(nodes) - 1.0, np.sqrt(np.concatenate(weights))
+    powers = np.vander(x, len(traces), increasing=True) * w[:, None]
+    left, sizes, right = np.linalg.svd(powers, full_matrices=False)
+    used = sizes > 1e-13 * sizes[0]
+    q, trace = left[:, used], (right @ traces)[used] / sizes[used]
+    starts = np.cumsum([0, *(len(n) for n in nodes[:-1])])
+    squares = np.add.reduceat(q[:, :, None] * q[:, None, :], starts)
+    fitted = np.add.reduceat(q * (np.log1p(x) * w)[:, None], starts)
+    whole = fitted.sum(axis=0)
+    others = np.eye(q.shape[1]) - squares
+    without = np.linalg.solve(others, (whole - fitted)[:, :, None])[:, :, 0] @ trace
+    value, m = float(whole @ trace), len(nodes)
+    error = np.sqrt(variance_of_mean(m * value - (m - 1) * without))
+    return value, float(error)
 
 
 @dataclass(frozen=True)

@@ -87,9 +87,9 @@ class KrylovInverse:
         """
         Approximate conditional covariances of the levels over sigma^2, (l_i, k_i, k_i).
 
-        They are the blocks of M with P and B in place of S^-1, which understates them:
-        by 1e-4 of a standard deviation or less where the rows are well mixed, and by up
-        to a tenth where the terms have few levels in common, as workers and firms do.
+        They are the blocks of M with B, or P for the tail, in place of S^-1: off by
+        1e-4 of a standard deviation or less where the rows are well mixed, and by up to
+        a tenth where the terms have few levels in common, as workers and firms do.
         """
         system, roots = self.elimination.system, self.elimination.roots
         # C A_1t is S_1 J A_1t

@@ -8,6 +8,29 @@ WIDTH = 8
 """Number of columns that are drawn, and multiplied, together."""
 
 
+def variance_of_mean(samples):
+    """
+    Variance of the mean of a few samples, as large as its errors are in mean square.
+
+    With m samples the mean over its estimated error has a t distribution, of variance
+    (m - 1) / (m - 3), by which the usual estimate is widened.
+
+    Parameters
+    ----------
+    samples : ndarray
+        Shape (m, ...).
+
+    Returns
+    -------
+    ndarray
+        Covariances if the samples are vectors, shape (p, p); otherwise variances.
+    """
+    m = len(samples)
+    rest = samples - samples.mean(axis=0)
+    squares = rest.T @ rest if rest.ndim == 2 else (rest**2).sum(axis=0)
+    return squares / (m * max(m - 3, 1))
+
+
 @dataclass(frozen=True)
 class Probes:
     """
