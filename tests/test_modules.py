@@ -13,6 +13,11 @@ ELSEWHERE = {
     "test_related_effects": "level_covariance raw_effects",
     "test_several_starts": "saturation",
     "test_engines": "model_rows",
+    "test_krylov_elimination": "krylov_engine krylov_inverse krylov_products "
+    "linked_forms",
+    "test_krylov_system": "conjugate_gradients",
+    "test_krylov_determinant": "krylov_probes",
+    "test_engine_choice": "monte_carlo",
     "test_exponential_family": "power_variance",
     "test_sparse_cholesky": "elimination_tree minimum_degree symbolic_cholesky",
     "test_sparse_elimination": "precision_effects",

@@ -68,8 +68,13 @@ class EngineChoice:
             )
         if isinstance(rng, int | np.integer) and rng >= 0:
             seed = int(rng)
-        else:
+        elif rng is None or isinstance(rng, np.random.Generator):
             seed = int(np.random.default_rng(rng).integers(2**63))
+        else:
+            raise ValueError(
+                "rng must be None, a whole number of at least 0 or a "
+                f"numpy.random.Generator, not {rng!r}"
+            )
         return cls(engine, None if probes is None else int(probes), seed)
 
     @property

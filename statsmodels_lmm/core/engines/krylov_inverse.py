@@ -130,7 +130,7 @@ def krylov_inverse(elimination):
     certain = (own - inner @ exact[0] @ transpose(inner)).sum(axis=0)
     samples = [certain - corrections[0]]
     split = _split(elimination)
-    others = _split_corrections(split, products.probes, kept) if split else None
+    others = _split_corrections(split, products.probes, kept) if split else []
     for j, f in enumerate(products.plan.tail, 1):
         root, blocks, rest = system.roots[j], exact[j], corrections[j]
         if split and split.small[j - 1].any():
@@ -203,9 +203,10 @@ def _split_corrections(split, probes, kept):
         key = "split", block
         if key not in kept:
             z = probes.columns(block, system.products.plan.n_tail)
-            parts = zip(split.small, system.tail)
-            parts = [times_blocks(p[None], z[rows]) for p, (_, rows) in parts]
-            inside = np.concatenate(parts)
+            pairs = zip(split.small, system.tail)
+            inside = np.concatenate(
+                [times_blocks(small[None], z[rows]) for small, (_, rows) in pairs]
+            )
             outside = z - inside
             one, other = _missing(system, inside)[1], _missing(system, outside)[1]
             out = []
