@@ -191,7 +191,10 @@ def _split(elimination):
     if is_raised:
         system = krylov_system(products, roots)
         blocks = system.tail_blocks()
-    found = any(each.any() for each in small)
+    # if all are small there are no others to keep apart
+    some = any(each.any() for each in small)
+    others = any(np.trace(each) < len(each) - 0.5 for each in small)
+    found = is_raised or (some and others)
     kept["split"] = _Split(system, blocks, small) if found else None
     return kept["split"]
 
@@ -208,7 +211,10 @@ def _split_corrections(split, probes, kept):
                 [times_blocks(small[None], z[rows]) for small, (_, rows) in pairs]
             )
             outside = z - inside
-            one, other = _missing(system, inside)[1], _missing(system, outside)[1]
+            one, other = (
+                _missing(system, part)[1] if part.any() else part
+                for part in (inside, outside)
+            )
             out = []
             for (f, rows), small in zip(system.tail, split.small):
                 large = np.eye(f.k_effects) - small
