@@ -154,6 +154,16 @@ def test_polished_fits_are_exact(monkeypatch, model, exact):
     assert model.fit().monte_carlo is not None
 
 
+def test_levels_that_fixed_effects_distinguish(data):
+    model = crossedmixedlm("y ~ C(firm) + (1 | worker) + (1 | firm)", data)
+    with pytest.warns(DataWarning, match="levels of firm"):
+        fit, exact = model.fit(engine="krylov"), model.fit(engine="exact")
+    assert fit.theta["firm.Intercept"] == 0.0
+    assert fit.converged
+    assert_allclose(fit.theta, exact.theta, atol=1e-6)
+    assert np.isnan(fit.monte_carlo.loc["firm.Intercept", "se"])
+
+
 def test_staying_at_given_parameters(model, exact):
     fit = model.fit(start_params=exact.theta, maxiter=0, engine="krylov")
     assert fit.optimum.given

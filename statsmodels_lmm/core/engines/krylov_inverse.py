@@ -38,11 +38,8 @@ CORRECTION = 1e-3
 SMALL = 0.3
 """Eigenvalue of L, times the root of the rows per level, that is small."""
 
-SINGULAR = 1e-3
-"""What is smaller still, and raised."""
-
-RAISED = 1e-2
-"""What it is raised to."""
+RAISED = 1e-3
+"""What smaller ones are raised to, which changes traces by its square."""
 
 NO_LEVERAGES = (
     "hat values and what follows from them, such as influence, need the inverse of a "
@@ -184,7 +181,7 @@ def _split(elimination):
         vectors, values, _ = np.linalg.svd(root)
         which = vectors[:, values < SMALL / np.sqrt(rows)]
         small.append(which @ which.T)
-        if values[-1] < SINGULAR / np.sqrt(rows):
+        if values[-1] < RAISED / np.sqrt(rows):
             root, is_raised = symmetric_root(root, RAISED / np.sqrt(rows)), True
         roots.append(root)
     blocks = kept["blocks"][1:]

@@ -21,7 +21,7 @@ from statsmodels_lmm.core.criteria.krylov import (
 from statsmodels_lmm.core.criteria.start import moment_start
 from statsmodels_lmm.core.engines.krylov_engine import KrylovEngine
 from statsmodels_lmm.core.engines.plan import plan_elimination
-from statsmodels_lmm.core.search.newton import minimize
+from statsmodels_lmm.core.search.newton import minimize, stay
 from statsmodels_lmm.core.search.several_starts import without
 
 DENSE_WORK = 2e9
@@ -148,6 +148,12 @@ def search_krylov(products, reml, settings, start=None, idle=(), fixed=False):
         left = replace(settings, maxiter=settings.maxiter - optimum.evaluations + 1)
         deviance, again = minimize(criterion, known.factors, left)
         again = replace(again, evaluations=again.evaluations - 1)
+        optimum = after(optimum, again)
+    if any(deviance.factors[i].matrix.any() for i in idle):
+        # the noise of a slope that is zero may have led away
+        products, held = deviance.elimination.products, without(deviance.factors, idle)
+        deviance, again = stay(KrylovProfiled(products, reml), held)
+        again = replace(again, certified=optimum.certified, given=False)
         optimum = after(optimum, again)
     return deviance, optimum
 
