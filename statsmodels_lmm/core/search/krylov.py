@@ -96,7 +96,9 @@ def is_worth_polishing(products):
     -------
     bool
     """
-    plan = plan_elimination(products.plan.terms)
+    plan = products.plan
+    if products.rows is not None:  # which alone tell what is nested
+        plan = plan_elimination(plan.terms)
     linked: np.ndarray = np.zeros(1)
     for (i, _), link in products.links.items():
         if i == 0:
