@@ -125,8 +125,10 @@ CORRELATIONS = {
 OF_FIT = {
     "cov_type": "'CR2', cov_kwds={'groups': 'g'}",
     "df_method": "'kenward-roger'",
+    "engine": "'exact'",
     "maxiter": "500",
     "nagq": "9",
+    "probes": "64",
     "reml": "False",
     "start_params": "result.theta",
     "tol": "1e-8",

@@ -14,6 +14,11 @@ ELSEWHERE = {
     "test_several_starts": "saturation",
     "test_engines": "model_rows",
     "test_growing_sums": "growing_links",
+    "test_krylov_elimination": "krylov_engine krylov_inverse krylov_products "
+    "linked_forms",
+    "test_krylov_system": "conjugate_gradients",
+    "test_krylov_determinant": "krylov_probes",
+    "test_engine_choice": "monte_carlo",
     "test_exponential_family": "power_variance",
     "test_sparse_cholesky": "elimination_tree minimum_degree symbolic_cholesky",
     "test_sparse_elimination": "precision_effects",

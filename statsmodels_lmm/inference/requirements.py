@@ -173,6 +173,29 @@ def require_independent_errors(model, purpose, instead=""):
         )
 
 
+def require_exact(results, purpose):
+    """
+    Reject a fit whose traces are estimated from probes.
+
+    Parameters
+    ----------
+    results : MixedResults
+        A fit without its wrapper.
+    purpose : str
+        What needs an exact fit, for the message.
+
+    Raises
+    ------
+    NotImplementedError
+    """
+    if getattr(results, "_probes", None) is not None:
+        raise NotImplementedError(
+            f'{purpose} is not available after a fit by engine="krylov", whose '
+            "criterion and traces are estimated from probes; fit with "
+            'engine="exact" if it fits in memory'
+        )
+
+
 def require_likelihood(fits):
     """
     Reject fits whose standard deviations follow the fitted values.

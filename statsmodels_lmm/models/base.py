@@ -745,7 +745,7 @@ class MixedModel(Brief, LikelihoodModel):
 
     def __getstate__(self):
         """Pickle and copy without what can be formed again."""
-        return {**self.__dict__, "_design": SharedDesign()}
+        return {**self.__dict__, "_design": SharedDesign(choice=self._design.choice)}
 
 
 def _are_built(random):

@@ -9,12 +9,14 @@ import numpy as np
 
 from statsmodels_lmm.core.criteria.correlated import Correlated, spread_if_crossed
 from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
+from statsmodels_lmm.core.criteria.krylov import criterion_of
 from statsmodels_lmm.core.criteria.saturation import is_saturated
 from statsmodels_lmm.core.criteria.units import Units, rescaled_theta
 from statsmodels_lmm.core.engines.choice import engine_for
 from statsmodels_lmm.core.engines.fixed_sums import fixed_sums
 from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.search.correlated import search_correlated
+from statsmodels_lmm.core.search.krylov import after, search_krylov, with_value
 from statsmodels_lmm.core.search.newton import Settings, stay
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
 from statsmodels_lmm.core.structures.free_parameters import FreeParameters
@@ -29,6 +31,12 @@ from statsmodels_lmm.inference.requirements import (
 from statsmodels_lmm.keywords import METHOD, NO_NODES, refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
+from statsmodels_lmm.models.engine_choice import (
+    EngineChoice,
+    exactly,
+    settle,
+    told_of_krylov,
+)
 from statsmodels_lmm.models.from_batches import FromBatches
 from statsmodels_lmm.models.unbounded_errors import check_bounded, check_origin
 from statsmodels_lmm.models.validation import (
@@ -146,6 +154,9 @@ class CrossedMixedLM(FromBatches, MixedModel):
     1743.6283
     """
 
+    _choice: Any = None
+    """How the fit of a model with the engine of conjugate gradients was asked for."""
+
     _results_classes = CrossedMixedLMResults, CrossedMixedLMResultsWrapper
     _sums_rows = True
 
@@ -165,6 +176,9 @@ class CrossedMixedLM(FromBatches, MixedModel):
         df_method: str | None = None,
         cov_type: str = "nonrobust",
         cov_kwds: Mapping[str, Any] | None = None,
+        engine: str = "auto",
+        probes: int | None = None,
+        rng: Any = 0,
     ) -> CrossedMixedLMResultsWrapper:
         """
         Estimate the model.
@@ -194,6 +208,20 @@ class CrossedMixedLM(FromBatches, MixedModel):
         cov_kwds : dict, optional
             ``{"groups": ...}``, the clusters of a cluster-robust covariance: a grouping
             factor or column of the model, or one label per row used.
+        engine : {"auto", "exact", "krylov"}, optional
+            How crossed factors with many levels are treated. "exact" forms a dense
+            matrix of all factors but the largest. "krylov" never does: it solves by
+            conjugate gradients and estimates traces from random probes, with errors
+            stated in `CrossedMixedLMResults.monte_carlo`. One factor, and nested ones,
+            are eliminated level by level, exactly, with either. "auto" is "exact" up to
+            some 1,000 columns; beyond that it starts as "krylov" and ends with a step
+            that is exact if that takes only seconds.
+        probes : int, optional
+            Number of probes of "krylov". Default is as many as it takes for the
+            Monte-Carlo errors to be at most 0.01 standard errors of each theta, and
+            0.01 of the criterion: 8, doubled up to 256 and 512.
+        rng : None, int or numpy.random.Generator, optional
+            Source of the probes.
 
         Returns
         -------
@@ -202,7 +230,10 @@ class CrossedMixedLM(FromBatches, MixedModel):
         Raises
         ------
         ValueError
-            If an argument has an unknown value.
+            If an argument has an unknown value, or if `engine` is "krylov" and levels
+            are related, a random effect is a model matrix, or errors are correlated.
+        MemoryError
+            If the dense matrix of the exact engine does not fit.
         DataError
             If the data leave nothing for the residual variance, or if the likelihood
             has no maximum.
@@ -224,6 +255,9 @@ class CrossedMixedLM(FromBatches, MixedModel):
             cov_type, cov_kwds, self._results_classes[0]._cov_types
         )
         settings = Settings(maxiter=int(maxiter), tol=float(tol))
+        choice = EngineChoice.of(engine, probes, rng)
+        exact = exactly(self)
+        model = choice.model_for(exact)
         if self.residual is not None:
             if groups is not None:
                 require_independent_errors(self, ROBUST)
@@ -233,25 +267,27 @@ class CrossedMixedLM(FromBatches, MixedModel):
                 fitted = self._fit_with_errors(bool(reml), start_params, settings)
             warn_after_fit(fitted)
             return self._results_classes[1](fitted._by(df_method))
-        _, products = self._sufficient_statistics()
-        units = self._units
-        random, start = units.of_plan(self.random), None
-        # effects in the span of X have no variance to estimate
-        idle = [
-            i
-            for i, left in enumerate(self._design.left_by_fixed)
-            if left <= UNINFORMATIVE
-        ]
-        if start_params is not None:
-            start = units.factors_at(start_params, pivoted=True)
         try:
-            criterion = Profiled(products, bool(reml))
-            if maxiter:
-                deviance, optimum = search(criterion, settings, start, idle)
+            if model is not exact:
+                found = model._searched(bool(reml), start_params, settings, choice)
+                if choice.may_polish(model._cross[1]):
+                    start, before = model._units.of_user(found[0].factors), found[1]
+                    model = exact
+                    found = model._searched(bool(reml), start, settings, is_found=True)
+                    found = found[0], after(before, found[1])
             else:
-                deviance, optimum = stay(criterion, start)
+                found = model._searched(bool(reml), start_params, settings)
         except np.linalg.LinAlgError:
             raise _undefined(start_params) from None
+        except MemoryError as error:
+            raise told_of_krylov(error, [r.grouped for r in self.random]) from None
+        deviance, optimum = found
+        _, products = model._sufficient_statistics()
+        units, idle = model._units, model._idle
+        random = units.of_plan(self.random)
+        if products.is_stochastic:
+            deviance = with_value(deviance, choice.is_fixed)
+            settle(model, deviance)
         vanished = deviance.scale < VANISHING and is_saturated(products)
         if vanished and not reml:
             raise DataError(NO_MAXIMUM)
@@ -260,12 +296,46 @@ class CrossedMixedLM(FromBatches, MixedModel):
         results, wrapper = self._results_classes
         optimum = units.optimum(optimum, deviance.factors)
         uninformative = tuple(random[i].name for i in idle)
-        fitted = results(self, units, deviance, optimum, uninformative)
-        self._last_theta = optimum.theta
+        fitted = results(model, units, deviance, optimum, uninformative)
+        self._last_theta = model._last_theta = optimum.theta
         warn_after_fit(fitted)
         if groups is not None:
             fitted = fitted.with_cov_type(cov_type, groups)
         return wrapper(fitted._by(df_method))
+
+    @property
+    def _idle(self):
+        """Terms in the span of X, without a variance to estimate, in the plan."""
+        shares = enumerate(self._design.left_by_fixed)
+        return [i for i, left in shares if left <= UNINFORMATIVE]
+
+    def _searched(self, reml, start, settings, choice=None, is_found=False):
+        """
+        The optimum of the criterion, and how the search went.
+
+        Parameters
+        ----------
+        reml, settings
+            See `search`.
+        start : array_like or list of RelativeFactor or None
+            Theta; or, if an optimum has been found, its factors in the user's order.
+        choice : EngineChoice, optional
+            For a model with the engine of conjugate gradients.
+        is_found : bool, optional
+            Whether the start is an optimum of that engine.
+        """
+        _, products = self._sufficient_statistics()
+        units, idle = self._units, self._idle
+        if is_found:
+            start = units.of_plan(start)
+        elif start is not None:
+            start = units.factors_at(start, pivoted=True)
+        if not settings.maxiter:
+            return stay(criterion_of(products, reml), start)
+        if products.is_stochastic:
+            fixed = choice.is_fixed
+            return search_krylov(products, reml, settings, start, idle, fixed)
+        return search(Profiled(products, reml), settings, start, idle)
 
     def _fit_to_fitted(self, reml, settings):
         """The results of fits repeated until the fitted values do not change."""

@@ -26,6 +26,7 @@ from statsmodels_lmm.results.by_factor import ByFactor
 from statsmodels_lmm.results.conditional_modes import (
     coefficients_by_level,
     covariances_by_factor,
+    exact_modes_table,
     modes_by_factor,
     modes_table,
 )
@@ -425,16 +426,33 @@ class MixedResults(Brief, Pictures, MixedInference):
         """
         return covariances_by_factor(self.model.random, self._all_mode_covariances())
 
-    def random_effects_table(self) -> pd.DataFrame:
+    def random_effects_table(self, exact: Any = None) -> pd.DataFrame:
         """
         Conditional modes with their standard deviations, one row each.
+
+        Parameters
+        ----------
+        exact : dict, optional
+            Levels by grouping factor, such as ``{"worker": [17, 23]}``, to which the
+            table is restricted. After a fit by ``engine="krylov"`` standard deviations
+            are approximate, and these are exact, at the cost of solving a system for
+            each level.
 
         Returns
         -------
         DataFrame
             Columns group, effect, level, mode and sd, as in R's
             ``as.data.frame(ranef(m))``.
+
+        Notes
+        -----
+        The approximation after ``engine="krylov"`` is good to 1e-4 of a standard
+        deviation if levels are well mixed, as in ratings, and to a few percent if they
+        share few rows, as workers and firms do.
         """
+        if exact is not None:
+            require_sums(self.model, "an exact standard deviation")
+            return exact_modes_table(self, exact)
         covariances = self._all_mode_covariances()
         return modes_table(self.model.random, self._modes, covariances)
 

@@ -1,8 +1,12 @@
 """Conditional modes of the random effects, as tables."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.results.by_factor import ByFactor
 from statsmodels_lmm.results.level_dict import LevelDict
 
@@ -130,3 +134,52 @@ def modes_table(random, modes, covariances):
     if not parts:
         return pd.DataFrame(columns=["group", "effect", "level", "mode", "sd"])
     return pd.concat(parts, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class _SomeLevels:
+    """What `modes_table` reads of RandomEffects, for some of the levels."""
+
+    name: str
+    effect_names: Any
+    levels: Any
+
+
+def exact_modes_table(results, levels):
+    """
+    The table of selected levels, with standard deviations from a system for each.
+
+    Parameters
+    ----------
+    results : MixedResults
+        A fit.
+    levels : dict
+        Levels by name of the grouping factor.
+
+    Returns
+    -------
+    DataFrame
+    """
+    names = [effects.name for effects in results.model.random]
+    unknown = [name for name in levels if name not in names]
+    if unknown:
+        raise DataError(
+            f"exact= names {unknown[0]!r}, which is no grouping factor of the model; "
+            f"there are {', '.join(names)}"
+        )
+    shown, modes, covariances = [], [], []
+    for i, effects in enumerate(results.model.random):
+        if effects.name not in levels:
+            continue
+        asked = list(levels[effects.name])
+        places = effects.levels.get_indexer(asked)
+        if (places < 0).any():
+            missing = asked[int(np.argmax(places < 0))]
+            raise DataError(f"{missing!r} is no level of {effects.name}")
+        shown.append(
+            _SomeLevels(effects.name, effects.effect_names, effects.levels[places])
+        )
+        modes.append(results._modes[i][places])
+        solved = results._units.solved_covariances(results.at_optimum, i, places)
+        covariances.append(results._unit * solved)
+    return modes_table(shown, modes, covariances)

@@ -25,6 +25,11 @@ from statsmodels_lmm.inference.variances.residual_parameters import (
     residual_table,
 )
 from statsmodels_lmm.results.base import MixedResults
+from statsmodels_lmm.results.monte_carlo import (
+    monte_carlo_note,
+    monte_carlo_table,
+    shown,
+)
 from statsmodels_lmm.results.saving import to_json
 from statsmodels_lmm.results.wrapper import MixedResultsWrapper
 
@@ -79,6 +84,8 @@ class CrossedMixedLMResults(MixedResults):
     """
 
     _is_gaussian = True
+    _monte_carlo = None
+    _probes = None
     _title = "Linear Mixed Model Results"
     _of_data = "at_optimum", "_curves", "_fixed_part"
 
@@ -87,6 +94,11 @@ class CrossedMixedLMResults(MixedResults):
         self.reml = deviance.reml
         self.residual_share = float(deviance.scale)
         self.residual_params = np.zeros(0)
+        products = deviance.elimination.products
+        if products.is_stochastic:
+            self._monte_carlo = monte_carlo_table(model, units, deviance)
+            self._probes = products.probes
+            self.__dict__["at_optimum"] = deviance
         if model.residual is not None:
             self.residual_params = deviance.whitening.parameters
             variances = np.exp(2.0 * deviance.whitening.log_deviations)
@@ -121,7 +133,28 @@ class CrossedMixedLMResults(MixedResults):
     def _fit_options(self):
         """How the model was fitted, as arguments of ``fit``."""
         options = {"reml": self.reml, "df_method": self._chosen_df_method}
-        return options | {"cov_type": self.cov_type, "cov_kwds": self._cov_kwds}
+        options |= {"cov_type": self.cov_type, "cov_kwds": self._cov_kwds}
+        if self._probes is not None:
+            asked = self.model._choice
+            options |= {"engine": asked.engine, "probes": asked.probes}
+            options["rng"] = asked.seed
+        return options
+
+    @property
+    def monte_carlo(self) -> pd.DataFrame | None:
+        """
+        Errors due to the random probes of `fit(engine="krylov")`.
+
+        Returns
+        -------
+        DataFrame or None
+            A row for each theta and for ``llf``: the estimate, its standard error from
+            the data, ``se`` (NaN for ``llf``, and where theta is zero), and that from
+            the probes, ``mc_se``. It covers estimates of traces and of the determinant,
+            the only ones from probes; fixed effects and conditional modes are exact for
+            these theta. None if the fit is exact.
+        """
+        return shown(self._monte_carlo)
 
     @cached_property
     def identification(self) -> Identification:
@@ -159,7 +192,7 @@ class CrossedMixedLMResults(MixedResults):
         """What to know if the estimates are no maximum of a likelihood."""
         errors = self.model.residual
         if errors is None or not errors.follows_fitted:
-            return []
+            return monte_carlo_note(self)
         return [
             "The errors' standard deviations follow the fitted values: the estimates "
             "are those that repeated fits settle at, not a maximum of a likelihood."

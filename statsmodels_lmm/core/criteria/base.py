@@ -143,6 +143,32 @@ class Criterion(Protocol):
         """
         return current.step(radius)
 
+    def gain(self, current, trial, step, promised):
+        """
+        How much lower the criterion is at a trial than where the search is.
+
+        Parameters
+        ----------
+        current : Iterate
+            Where the search is.
+        trial : Evaluation
+            The criterion after a step.
+        step : ndarray or None
+            The step, shape (..., m); None for a point so close that it has none.
+        promised : ndarray
+            Predicted decrease of the criterion, shape (...).
+
+        Returns
+        -------
+        ndarray
+            Shape (...).
+        """
+        return current.value - trial.value
+
+    def dual_error(self, evaluation):
+        """Standard error of the duals, relative to the information; 0 if exact."""
+        return 0.0
+
     def placed(self, point, current):
         """
         The argument of `evaluate` for a point close to where the search is.

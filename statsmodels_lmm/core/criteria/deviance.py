@@ -194,7 +194,10 @@ class ProfiledDeviance:
 
     def elsewhere(self, factors):
         """The same criterion at other factors, see `profiled_deviance`."""
-        return profiled_deviance(self.elimination.products, factors, self.reml)
+        products = self.elimination.products
+        return profiled_deviance(
+            products, factors, self.reml, valued=not products.is_stochastic
+        )
 
 
 @dataclass(frozen=True)
@@ -233,7 +236,7 @@ class Profiled(Criterion):
         return replace(self, products=self.products.select(which))
 
 
-def profiled_deviance(products, factors, reml):
+def profiled_deviance(products, factors, reml, valued=True):
     """
     Evaluate the profiled deviance or the REML criterion.
 
@@ -245,6 +248,9 @@ def profiled_deviance(products, factors, reml):
         In elimination order.
     reml : bool
         Whether to evaluate the REML criterion.
+    valued : bool, optional
+        False to leave the value NaN, where log |V| costs much and only derivatives are
+        asked for.
 
     Returns
     -------
@@ -270,7 +276,8 @@ def profiled_deviance(products, factors, reml):
     if not (squares > 0.0).all():
         raise np.linalg.LinAlgError("nothing is left of the residual variance")
     scale = squares / nu
-    value = elimination.logdet + nu * (1.0 + np.log(2.0 * np.pi * scale))
+    logdet = elimination.logdet if valued else np.asarray(np.nan)
+    value = logdet + nu * (1.0 + np.log(2.0 * np.pi * scale))
     if reml:
         diagonal = np.diagonal(fixed_root, axis1=-2, axis2=-1)
         value = value + 2.0 * np.log(diagonal).sum(axis=-1)
@@ -283,7 +290,7 @@ def profiled_deviance(products, factors, reml):
         fixed_root,
         scale,
         squares,
-        np.maximum(elimination.precision * np.abs(value), rounding),
+        np.fmax(elimination.precision * np.abs(value), rounding),
         inverse,
     )
 

@@ -398,18 +398,41 @@ class Units:
         if at_hand is not None:
             return at_hand.covariances()
         term = self.term(i)
-        n_levels, k = term.of_user.n_levels, term.k_effects
         relative = self.relative_covariances(evaluation.factors)[i]
         out = term.left_over[:, None, None] * relative
-        step = max(1, ROW_ENTRIES // (k * term.n_columns))
-        for start in range(0, n_levels, step):
-            levels = np.arange(start, min(n_levels, start + step))
-            columns = np.tile(np.arange(k), len(levels))
-            each = np.repeat(levels, k)
+        every = np.arange(term.of_user.n_levels)
+        return out + self.solved_covariances(evaluation, i, every)
+
+    def solved_covariances(self, evaluation, i, levels):
+        """
+        Conditional covariances of selected levels, each from a system that is solved.
+
+        Parameters
+        ----------
+        evaluation : ProfiledDeviance
+            The criterion at the optimum, without batch axes.
+        i : int
+            Position of the term in the user's order.
+        levels : ndarray
+            Positions of the levels in the user's order, shape (r,).
+
+        Returns
+        -------
+        ndarray
+            Divided by sigma^2, shape (r, k, k).
+        """
+        term = self.term(i)
+        k = term.k_effects
+        out = np.zeros((len(levels), k, k))
+        step = max(1, ROW_ENTRIES // (k * self.plan.n_columns))
+        for start in range(0, len(levels), step):
+            some = levels[start : start + step]
+            columns = np.tile(np.arange(k), len(some))
+            each = np.repeat(some, k)
             rows = self.unit_rows(np.full(len(each), i), each, columns)
             for left, right in evaluation.elimination.row_forms(rows):
-                parts = [as_array(m).reshape(len(levels), k, -1) for m in (left, right)]
-                out[levels] += parts[0] @ transpose(parts[1])
+                parts = [as_array(m).reshape(len(some), k, -1) for m in (left, right)]
+                out[start : start + step] += parts[0] @ transpose(parts[1])
         return out
 
     def rows(self, parts):

@@ -98,6 +98,8 @@ class Products(Protocol):
         Diagonal of Z_i'Z_i, shapes (l_i, k_i).
     has_batch_axes : bool
         Whether responses and covariances may have leading axes.
+    is_stochastic : bool
+        Whether traces and log |V| are estimated from probes.
     rows : Rows or None
         The rows from which they were formed; None for a sum of products.
     """
@@ -107,6 +109,7 @@ class Products(Protocol):
     level_sums: tuple
     gram: np.ndarray
     has_batch_axes: bool
+    is_stochastic: bool
     rows: Any
 
     @property

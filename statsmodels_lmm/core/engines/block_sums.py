@@ -38,10 +38,7 @@ def products_of_sums(sums, terms):
     def n_pairs(i, j):
         return len(sums.links[min(i, j), max(i, j)].first)
 
-    def nesting(child, parent):
-        return _parents(sums, terms, child, parent)
-
-    plan, densely = planned(terms, n_pairs, nesting)
+    plan, densely = planned(terms, n_pairs, nesting_of(sums.links, terms))
     sums = sums.ordered(plan.order, plan.relabel)
     coupling = [
         _coupling(sums, plan, i, densely) if plan.tail else None
@@ -59,16 +56,35 @@ def products_of_sums(sums, terms):
     )
 
 
-def _parents(sums, terms, child, parent):
-    """The level of `parent` of each level of `child`, or None, see `parent_levels`."""
-    link = sums.links[min(child, parent), max(child, parent)]
-    levels, above = link.first, link.second
-    if child > parent:
-        levels, above = above, levels
-    if len(levels) != terms[child].n_levels:
-        return None
-    parents = np.empty(len(levels), dtype=np.intp)
-    parents[levels] = above
+def nesting_of(links, terms):
+    """
+    Which terms are nested, from the pairs of levels that share rows.
+
+    Parameters
+    ----------
+    links : dict of LinkedBlocks
+        ``links[i, j]`` for i < j.
+    terms : sequence of GroupedEffects
+        The terms, without rows.
+
+    Returns
+    -------
+    callable
+        Gives the level of the second term in which each level of the first lies, or
+        None, for the positions of two terms, see `plan_elimination`.
+    """
+
+    def parents(child, parent):
+        link = links[min(child, parent), max(child, parent)]
+        levels, above = link.first, link.second
+        if child > parent:
+            levels, above = above, levels
+        if len(levels) != terms[child].n_levels:
+            return None
+        out = np.empty(len(levels), dtype=np.intp)
+        out[levels] = above
+        return out
+
     return parents
 
 

@@ -67,6 +67,9 @@ class RowSums:
     gram: np.ndarray
     rows: Rows | None = field(default=None, kw_only=True)
 
+    is_stochastic = False
+    """Whether traces and log |V| are estimated from probes."""
+
     def __setstate__(self, state):
         """Read pickles, including earlier ones, which kept the tail's sums apart."""
         if "fixed" in state:

@@ -26,11 +26,14 @@ class SharedDesign:
         Cross-products with any one of the responses.
     engine : Engine, optional
         The engine that formed them.
+    choice : callable, optional
+        Gives the engine for terms and a number of rows; default is `engine_for`.
     """
 
     design: Any = None
     products: Any = None
     engine: Any = None
+    choice: Any = None
 
     def standardize(self, endog, exog, factors, weights):
         """
@@ -88,7 +91,11 @@ class SharedDesign:
             self.design = standardize_sums(summed)
         if self.products is None:
             sums, terms = self.design.sums, self.design.terms
-            self.products = sufficient_statistics_of_sums(sums, terms)
+            if self.choice is None:
+                self.products = sufficient_statistics_of_sums(sums, terms)
+            else:
+                self.engine = self.choice(terms, sums.nobs)
+                self.products = self.engine.gather_sums(sums)
         return self.design
 
     def cross_products(self, data):
@@ -106,7 +113,8 @@ class SharedDesign:
         """
         if self.products is not None:
             return self.products.with_response(data)
-        self.engine = engine_for(data.terms, len(data.endog))
+        choose = self.choice or engine_for
+        self.engine = choose(data.terms, len(data.endog))
         self.products = self.engine.gather(Rows(data.endog, data.exog))
         return self.products
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from statsmodels_lmm.core.criteria.krylov import valued
 from statsmodels_lmm.core.criteria.start import FLOOR
 from statsmodels_lmm.core.engines.batches import is_batchable
 from statsmodels_lmm.core.search.newton import Settings, minimize
@@ -208,7 +209,10 @@ def _refit_one(criterion, start, settings):
     # the certificate of a large model costs more than a replicate needs
     settings = replace(settings, tol=min(settings.tol, Settings.tol))
     try:
-        return _collect(*minimize(criterion, start, settings)).take(None)
+        deviance, optimum = minimize(criterion, start, settings)
+        if criterion.products.is_stochastic:
+            deviance = valued(deviance)
+        return _collect(deviance, optimum).take(None)
     except np.linalg.LinAlgError:
         return _failed(criterion.products, start)
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from statsmodels_lmm.core.criteria.deviance import Profiled
+from statsmodels_lmm.core.criteria.krylov import criterion_of
 from statsmodels_lmm.core.engines.batches import is_batchable
 from statsmodels_lmm.core.engines.cross_products import CrossProducts
 from statsmodels_lmm.core.engines.projection import WIDE
@@ -60,7 +60,7 @@ class Refitting:
         products = self.products.with_responses(
             self.data, weighted / self.data.response_scale
         )
-        return Profiled(products, self.reml)
+        return criterion_of(products, self.reml)
 
     def evaluations(self, responses, fits):
         """

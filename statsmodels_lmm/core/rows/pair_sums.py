@@ -45,6 +45,9 @@ class LinkedBlocks:
 
     def changed(self, left, right):
         """The blocks left' B right for changes of the effects of both terms."""
+        if self.shape == (1, 1):
+            factor = float(left[0, 0] * right[0, 0])
+            return self if factor == 1.0 else replace(self, blocks=self.blocks * factor)
         return replace(self, blocks=left.T @ self.blocks @ right)
 
     def matrix(self, n_first, n_second):
@@ -204,6 +207,11 @@ class PairSums:
 
 def _sorted(first, second, blocks):
     """Blocks in the order of their pairs of levels."""
-    order = np.lexsort((second, first))
+    later = np.diff(first)
+    if ((later > 0) | ((later == 0) & (np.diff(second) > 0))).all():
+        return LinkedBlocks(first, second, blocks)
+    # two passes that count, instead of a sort that compares
+    numbers = sparse.coo_array((np.arange(len(first)), (first, second)))
+    order = numbers.tocsc().tocsr().data
     pair = first[order].astype(np.int32), second[order].astype(np.int32)
     return LinkedBlocks(*pair, np.ascontiguousarray(blocks[order]))

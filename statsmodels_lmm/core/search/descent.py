@@ -224,7 +224,7 @@ def descend(criterion, start, settings, known=None):
             return replace(here, trace=tuple(trace), interrupted=True)
         evaluations = evaluations + 1
         if trial is not None:
-            gain = (current.value - trial.value) / promised
+            gain = criterion.gain(current, trial, step, promised) / promised
         elif alone:
             gain = np.float64(-1.0)
         else:

@@ -114,6 +114,9 @@ How negative a relative eigenvalue of G may be at a certified optimum, in direct
 that S does not use. In directions that it uses, G is as small as the gradient.
 """
 
+SURELY = 3.0
+"""Number of standard errors by which an estimated eigenvalue may be below that."""
+
 REACHED = 1e-6
 """
 Largest promised decrease remaining at a certified optimum, and largest rounding error
@@ -158,7 +161,7 @@ def minimize(criterion, start, settings=Settings(), known=None):
         return None, None
     if descent.interrupted:
         return descent.last.evaluation, replace(
-            _certify(descent.last, int(descent.evaluations), descent.trace),
+            _certify(criterion, descent.last, int(descent.evaluations), descent.trace),
             certified=False,
             interrupted=True,
         )
@@ -166,7 +169,7 @@ def minimize(criterion, start, settings=Settings(), known=None):
         end, evaluations = _together(criterion, descent), descent.evaluations
     else:
         end, evaluations = _polished(criterion, descent, settings.maxiter)
-    return end.evaluation, _certify(end, evaluations, descent.trace)
+    return end.evaluation, _certify(criterion, end, evaluations, descent.trace)
 
 
 def stay(criterion, start):
@@ -234,7 +237,9 @@ def _polished(criterion, descent, budget):
     if not same and evaluations < budget:
         trial = criterion.evaluate(criterion.placed(snapped, current))
         evaluations += 1
-        if trial is not None and trial.value <= current.value + NOT_HIGHER:
+        if trial is None:
+            return current, evaluations
+        if criterion.gain(current, trial, None, 0.0) >= -NOT_HIGHER:
             current = Iterate.of(trial, descent.exact)
     return current, evaluations
 
@@ -243,7 +248,7 @@ def _largest(values):
     return np.abs(values).max(axis=-1, initial=0.0)
 
 
-def _certify(end, evaluations, trace):
+def _certify(criterion, end, evaluations, trace):
     """The certificates at the ends of searches."""
     evaluation, eigenvalues = end.evaluation, []
     slopes = evaluation.derivatives()
@@ -257,6 +262,7 @@ def _certify(end, evaluations, trace):
     units = end.units
     scaled = units[..., :, None] * end.curvature * units[..., None, :]
     theta = [f.theta(np.eye(f.matrix.shape[-1])) for f in evaluation.factors]
+    allowed = DUAL_TOLERANCE + SURELY * criterion.dual_error(evaluation)
     reached = (promised < REACHED) & (end.rounding < REACHED)
     return Optimum(
         theta=np.concatenate(theta, axis=-1) if theta else np.zeros(0),
@@ -269,7 +275,7 @@ def _certify(end, evaluations, trace):
         least_curvature=_plain(eigvalsh(scaled).min(axis=-1, initial=np.inf)),
         rounding=_plain(end.rounding),
         trace=trace,
-        certified=_plain(reached & (escape > -DUAL_TOLERANCE)),
+        certified=_plain(reached & (escape > -allowed)),
     )
 
 

@@ -66,7 +66,7 @@ def search(criterion, settings, start=None, idle=()):
     """
     products = criterion.products
     first = moment_start(products) if start is None else start
-    deviance, optimum = minimize(criterion, _without(first, idle), settings)
+    deviance, optimum = minimize(criterion, without(first, idle), settings)
     # a structure separates effects from residuals, unless none of these remain
     if is_saturated(products, structured=deviance.scale < VANISHING):
         return deviance, replace(optimum, certified=False, saturated=True)
@@ -78,7 +78,7 @@ def search(criterion, settings, start=None, idle=()):
     for place in places:
         try:
             other, other_optimum = minimize(
-                criterion, _without(place, idle), settings, deviance
+                criterion, without(place, idle), settings, deviance
             )
         except np.linalg.LinAlgError:
             continue
@@ -164,6 +164,6 @@ def _has_doubts(deviance, idle):
     )
 
 
-def _without(factors, idle):
-    """The factors, some with zero variances."""
+def without(factors, idle):
+    """The factors, with zero variances of some terms."""
     return [f.nothing() if i in idle else f for i, f in enumerate(factors)]

@@ -61,15 +61,26 @@ class LikelihoodRatioResult(Brief, CompareLRTestResult):
         Whether REML fits were refitted by maximum likelihood.
     draws : ndarray or None
         Statistics under the restricted model, for "bootstrap" and "exact".
+    mc_se : float
+        Error of the statistic due to the probes of fits by ``engine="krylov"``, the sum
+        of both fits' Monte-Carlo standard errors; 0 for exact fits.
     """
 
     def __new__(
-        cls, statistic, pvalue, df_diff, pvalue_mixture, refitted, method, draws=None
+        cls,
+        statistic,
+        pvalue,
+        df_diff,
+        pvalue_mixture,
+        refitted,
+        method,
+        draws=None,
+        mc_se=0.0,
     ):
         """Create the tuple and set its attributes."""
         self = super().__new__(cls, statistic, pvalue, df_diff)
         self.pvalue_mixture, self.refitted = pvalue_mixture, refitted
-        self.method, self.draws = method, draws
+        self.method, self.draws, self.mc_se = method, draws, mc_se
         return self
 
     def _brief(self):
@@ -81,12 +92,23 @@ class LikelihoodRatioResult(Brief, CompareLRTestResult):
         if self.method == "chi2" and self.pvalue_mixture < self.pvalue:
             mixture = f"p = {self.pvalue_mixture:.4g} from a mixture"
             lines.append(f"{mixture}, since variances of 0 are on the boundary")
+        if self.mc_se:
+            lines.append(f"Monte-Carlo error of the statistic: {self.mc_se:.1g}")
         return lines + ["refitted by maximum likelihood"] * bool(self.refitted)
 
     def __getnewargs__(self):
         more = self.pvalue_mixture, self.refitted, self.method, self.draws
-        return (*self, *more)
+        return (*self, *more, self.mc_se)
 
+
+LEVELS = 0.05, 0.01
+"""p-values that readers take for limits."""
+
+UNSURE = (
+    "the log-likelihoods are estimated from probes, and the error of the statistic, "
+    "{:.1g}, could move p = {:.3g} across {}; use more probes in fit, or "
+    'engine="exact"'
+)
 
 NO_DISTRIBUTION = (
     "the p-value is NaN: if errors are independent, the data do not determine all "
@@ -175,6 +197,24 @@ class Comparison:
         negligible = statistic < NO_STATISTIC * max(1.0, abs(full.llf))
         return 0.0 if negligible else statistic
 
+    @property
+    def mc_se(self):
+        """Error of the statistic due to probes, the sum of those of both fits."""
+        tables = [
+            getattr(r, "_monte_carlo", None) for r in (self.full, self.restricted)
+        ]
+        return 2.0 * sum(t["mc_se"].iloc[-1] for t in tables if t is not None)
+
+    def _warn_if_unsure(self, statistic, pvalue, chance):
+        """Warn if the error of the statistic leaves the verdict open."""
+        error = self.mc_se
+        if not error or np.isnan(pvalue):
+            return
+        ends = [chance(max(statistic + s * error, 0.0)) for s in (-2.0, 2.0)]
+        crossed = [level for level in LEVELS if ends[1] <= level <= ends[0]]
+        if crossed:
+            warn(UNSURE.format(error, pvalue, crossed[0]), DataWarning)
+
     def test(self, method="chi2", nsim=None, rng=None, n_jobs=None, progress=None):
         """
         Test the restricted model; see `compare`.
@@ -211,7 +251,13 @@ class Comparison:
             warn(NO_DISTRIBUTION.format(*self._errors), DataWarning)
         if method == "mixture":
             pvalue = mixture
-        elif method == "bootstrap":
+        if method == "chi2":
+            self._warn_if_unsure(statistic, pvalue, lambda x: stats.chi2.sf(x, df))
+        elif method == "mixture":
+            self._warn_if_unsure(
+                statistic, pvalue, lambda x: mixture_pvalue(x, *counts)
+            )
+        if method == "bootstrap":
             nsim = BOOTSTRAP if nsim is None else nsim
             draws = simulated_statistics(
                 self.full, self.restricted, nsim, rng, n_jobs, progress
@@ -219,7 +265,7 @@ class Comparison:
             # refits stop within 1e-8 of their minimum
             pvalue = float((np.sum(draws >= statistic - 1e-7) + 1) / (len(draws) + 1))
         return LikelihoodRatioResult(
-            statistic, pvalue, df, mixture, self.refitted, method, draws
+            statistic, pvalue, df, mixture, self.refitted, method, draws, self.mc_se
         )
 
 

@@ -26,6 +26,7 @@ from statsmodels_lmm.inference.deletion.case_refits import (
 from statsmodels_lmm.inference.requirements import (
     as_fit,
     require_data,
+    require_exact,
     require_independent_errors,
 )
 from statsmodels_lmm.inference.row_groups import row_groups
@@ -317,6 +318,7 @@ def influence(
     results = as_fit(results)
     require_data(results.model, "influence")
     require_independent_errors(results.model, "influence")
+    require_exact(results, "influence")
     if group is None:
         if refit:
             raise ValueError(

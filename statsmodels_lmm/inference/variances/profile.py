@@ -35,7 +35,12 @@ from statsmodels_lmm.core.search.profile_curve import ProfileCurve, profile_curv
 from statsmodels_lmm.display import Brief, captioned
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import run
-from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_sums
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    check_alpha,
+    require_exact,
+    require_sums,
+)
 from statsmodels_lmm.inference.variances.variance_parameters import (
     RESIDUAL,
     variance_labels,
@@ -515,6 +520,7 @@ def constrained_search(raw):
     if raw.model.residual is not None:
         return CorrelatedSearch(raw.model._criterion(raw.reml))
     if raw._is_gaussian:
+        require_exact(raw, "a profile of the likelihood")
         _, products = raw.model._sufficient_statistics()
         return ConstrainedSearch(Profiled(products, raw.reml))
     if raw.nagq == 0:
