@@ -79,6 +79,9 @@ class KrylovInverse:
     nested = None
     """Blocks between nested terms are not kept."""
 
+    diagonal_is_cheap = True
+    """Whether `diagonal` takes no solution for each level."""
+
     @cached_property
     def diagonal(self):
         """
