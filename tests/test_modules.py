@@ -23,6 +23,8 @@ ELSEWHERE = {
     "test_random_part": "draws",
     "test_generalized_refits": "without_effects",
     "test_structures": "checks known",
+    "test_class_evaluation": "level_classes",
+    "test_many_design": "fits problems",
     "test_correlated": "projection_forms spread_effects",
     "test_correlations": "antedependence moving_average partial_autocorrelations "
     "toeplitz",

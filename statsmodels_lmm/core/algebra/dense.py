@@ -231,6 +231,8 @@ def _small_mask(size):
 
 def eigh(matrix):
     """Eigenvalues and eigenvectors of a symmetric matrix, batched or not."""
+    if matrix.shape[-1] == 1:
+        return matrix[..., 0].copy(), np.ones(matrix.shape)
     if matrix.ndim > 2:
         return np.linalg.eigh(matrix)
     values, vectors, info = lapack.dsyevd(matrix)
