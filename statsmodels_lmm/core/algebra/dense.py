@@ -36,6 +36,9 @@ def identity(size):
     return out
 
 
+HALVED = 8
+"""Number of rows from which many triangular matrices are inverted by halves."""
+
 INVERTED_AT_ONCE = 200
 """Number of rows up to which a triangular matrix is inverted at once."""
 
@@ -103,11 +106,28 @@ def add_identity(matrices):
 def inverse_lower(root):
     """Inverse of a lower triangular matrix, batched or not."""
     if root.ndim > 2 or not root.shape[-1]:
-        return np.linalg.inv(root)
+        return _inverse_by_halves(root)
     inverse, info = lapack.dtrtri(root.T, lower=0)
     if info:
         raise np.linalg.LinAlgError("Singular matrix")
     return inverse.T
+
+
+def _inverse_by_halves(root):
+    """
+    Inverses of many lower triangular matrices.
+
+    NumPy factorizes each anew, which products of their halves avoid.
+    """
+    size = root.shape[-1]
+    if size <= HALVED:
+        return np.linalg.inv(root)
+    m = size // 2
+    out = np.zeros(root.shape)
+    out[..., :m, :m] = first = _inverse_by_halves(root[..., :m, :m])
+    out[..., m:, m:] = second = _inverse_by_halves(root[..., m:, m:])
+    out[..., m:, :m] = -second @ (root[..., m:, :m] @ first)
+    return out
 
 
 def inverse_from_cholesky(root, both=True):
@@ -127,7 +147,7 @@ def inverse_from_cholesky(root, both=True):
         Shape (..., q, q).
     """
     if root.ndim > 2:
-        half = np.linalg.inv(root)
+        half = inverse_lower(root)
         return transpose(half) @ half
     inverse = lapack.dlauum(_inverse_upper(root.T), lower=0, overwrite_c=1)[0].T
     return symmetric(inverse) if both else inverse

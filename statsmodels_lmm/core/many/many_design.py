@@ -145,7 +145,7 @@ class ManyDesign:
         if not len(responses):
             return fits
         scaled = standardized(self.data, responses, weights)
-        exact = are_exact(responses, scaled, self.data.root_weights)
+        exact = are_exact(scaled)
         fits.problem[exact] = EXACT
         good = np.flatnonzero(~exact)
         if len(good) < len(responses):

@@ -83,25 +83,18 @@ def problems_of_rows(design, terms, used):
     return out
 
 
-def are_exact(responses, scaled, root_weights):
+def are_exact(scaled):
     """
     Which responses X reproduces up to rounding, see `validation.check_residual`.
 
     Parameters
     ----------
-    responses : ndarray
-        In the units of the data, zero in rows that are not used, shape (r, n).
     scaled : StandardizedResponses
-        The same responses, standardized.
-    root_weights : ndarray
-        Square roots of the design's weights, shape (n,).
+        The responses, standardized.
 
     Returns
     -------
     ndarray
         Booleans, shape (r,).
     """
-    largest = np.maximum(
-        (responses * root_weights).max(axis=1), -(responses * root_weights).min(axis=1)
-    )
-    return scaled.scale <= STEPS * np.finfo(float).eps * largest
+    return scaled.scale <= STEPS * np.finfo(float).eps * scaled.largest

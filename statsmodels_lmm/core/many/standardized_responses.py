@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+CACHED = 2**16
+"""Numbers that stay in the cache of a processor."""
+
 
 @dataclass(frozen=True)
 class StandardizedResponses:
@@ -25,15 +28,18 @@ class StandardizedResponses:
         Least-squares coefficients of the columns of X kept, shape (r, p).
     scale : ndarray
         Root mean squares in the units of the data, shape (r,).
+    largest : ndarray
+        Bound on the size of a response times its root weight, shape (r,).
     """
 
     values: np.ndarray
     least_squares: np.ndarray
     scale: np.ndarray
+    largest: np.ndarray
 
     def take(self, which):
         """A selection of the responses."""
-        arrays = self.values, self.least_squares, self.scale
+        arrays = self.values, self.least_squares, self.scale, self.largest
         return StandardizedResponses(*(a[which] for a in arrays))
 
 
@@ -60,35 +66,59 @@ def standardized(design, responses, weights=None):
     numpy.linalg.LinAlgError
         If the rows of a response leave X short of rank.
     """
-    level = np.zeros(len(responses))
-    if design.ones is not None:
-        level = _means(responses, weights)
-    rest = responses - level[:, None]
-    rest *= design.root_weights
-    x, n = design.exog, responses.shape[1]
-    if weights is not None:
-        used = weights > 0.0
-        rest *= used
-        inverse = np.linalg.inv(weighted_gram(x, weights))
-        n = used.sum(axis=1)[:, None]
-    coefficients = np.zeros((len(rest), x.shape[1]))
-    for _ in range(2):  # twice, so that no digits are lost
-        if weights is None:
-            further = rest @ x / n
-        else:
-            further = ((weights * rest) @ x)[:, None] @ inverse
-            further = further[:, 0]
-        rest -= further @ x.T
-        if weights is not None:
-            rest *= used
-        coefficients += further
+    x, (count, n) = design.exog, responses.shape
+    coefficients = np.empty((count, x.shape[1]))
+    level, scale, largest = np.zeros(count), np.empty(count), np.empty(count)
+    values = np.empty((count, n))
+    # rows of few responses stay in the cache of a processor from one pass to the next
+    step = max(1, CACHED // n)
+    for start in range(0, count, step):
+        part = slice(start, start + step)
+        own = None if weights is None else weights[part]
+        if design.ones is not None:
+            level[part] = _means(responses[part], own)
+        rest = responses[part] - level[part, None]
+        rest *= design.root_weights
+        around = np.maximum(rest.max(axis=1), -rest.min(axis=1))
+        largest[part] = around + np.abs(level[part]) * design.root_weights.max()
+        coefficients[part], scale[part] = _project(x, rest, own)
+        rest /= np.where(scale[part] > 0.0, scale[part], 1.0)[:, None]
+        values[part] = rest
     least_squares = coefficients @ (design.to_fixed * design.root_unit).T
     if design.ones is not None:
         least_squares += level[:, None] * design.ones
-    each = rest**2 if weights is None else weights * rest**2
-    scale = np.sqrt((each / n).sum(axis=1))
-    rest /= np.where(scale > 0.0, scale, 1.0)[:, None]
-    return StandardizedResponses(rest, least_squares, scale * float(design.root_unit))
+    unit = float(design.root_unit)
+    return StandardizedResponses(values, least_squares, scale * unit, largest * unit)
+
+
+def _project(x, rest, weights):
+    """
+    Turn responses into residuals, in place.
+
+    Returns
+    -------
+    coefficients : ndarray
+        Shape (r, p).
+    scale : ndarray
+        Root mean square of the residuals, shape (r,).
+    """
+    n, total = rest.shape[1], 0.0
+    if weights is None:
+        for _ in range(2):  # twice, so that no digits are lost
+            further = rest @ x / n
+            rest -= further @ x.T
+            total = total + further
+        return total, np.sqrt(np.einsum("rn,rn->r", rest, rest) / n)
+    used = weights > 0.0
+    rest *= used
+    inverse = np.linalg.inv(weighted_gram(x, weights))
+    for _ in range(2):
+        further = (((weights * rest) @ x)[:, None] @ inverse)[:, 0]
+        rest -= further @ x.T
+        rest *= used
+        total = total + further
+    squares = np.einsum("rn,rn,rn->r", weights, rest, rest)
+    return total, np.sqrt(squares / used.sum(axis=1))
 
 
 def weighted_gram(x, weights):
