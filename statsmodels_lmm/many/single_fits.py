@@ -1,13 +1,11 @@
 """The design that is fitted to many responses, and single fits of it."""
 
-from copy import copy
-
 import numpy as np
-import pandas as pd
 
 from statsmodels_lmm.core.many.fits import ManyFits, residual_df
 from statsmodels_lmm.core.many.many_design import ManyDesign
 from statsmodels_lmm.core.many.problems import FAILED, FINE
+from statsmodels_lmm.formula.backend import renamed_response
 from statsmodels_lmm.inference.deletion.case_refits import on_rows
 from statsmodels_lmm.inference.parallel import quiet
 
@@ -64,10 +62,7 @@ def model_of(model, response, weights=None, name=None):
     if not used.all():
         other = on_rows(other, np.arange(model.exog.shape[1]), used)
     if name is not None:
-        other.data = copy(other.data)
-        other.data._cache = {}  # which statsmodels keeps names in
-        labels = other.data.row_labels
-        other.data.orig_endog = pd.Series(other.endog, labels, name=str(name))
+        other.data = renamed_response(other.data, str(name))
     return other
 
 

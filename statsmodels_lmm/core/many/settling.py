@@ -17,7 +17,7 @@ from statsmodels_lmm.core.search.newton import REACHED, Settings, certify
 SETTINGS = Settings(maxiter=100, tol=1e-7)
 """When a search ends and exact steps begin; the step that promises less is taken."""
 
-SETTLED = 1e-15
+SETTLED = 1e-20
 """Promised decrease below which another step changes nothing that is reported."""
 
 ROUNDS = 12
