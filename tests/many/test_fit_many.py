@@ -229,7 +229,7 @@ def test_offsets_are_subtracted():
 def test_weights_of_each_value():
     y, rng = genes(4), np.random.default_rng(0)
     w = pd.DataFrame(rng.uniform(0.5, 2.0, y.shape), y.index, y.columns)
-    w.iloc[3, 0] = 0.0
+    w.iloc[3, 0], w.iloc[4, 1] = 0.0, np.nan
     found = model().fit_many(y, weights=w)
     for name in ("gene0", "gene1", "gene3"):
         data = frame().assign(y=y[name], w=w[name])
@@ -238,6 +238,10 @@ def test_weights_of_each_value():
         np.testing.assert_allclose(found.llf[name], one.llf)
         assert found.nobs[name] == one.nobs
         np.testing.assert_allclose(found[name].llf, one.llf)
+        test = found.t_test("x - f[T.b] = 0").loc[name]
+        np.testing.assert_allclose(
+            test["se"], one.t_test("x - f[T.b] = 0").sd.item(), rtol=1e-6
+        )
     of_rows = model().fit_many(y, weights=w["gene2"])
     np.testing.assert_allclose(of_rows.llf["gene2"], found.llf["gene2"])
     with pytest.raises(DataError, match="negative or infinite"):

@@ -118,6 +118,14 @@ def test_moderated_variances(many, how):
         many.t_test("x", moderated="maybe")
 
 
+def test_equal_variances_have_the_degrees_of_freedom_of_all():
+    y = genes()["gene0"]
+    found = model().fit_many(pd.DataFrame({"a": y, "b": -y, "c": y + 1.0}))
+    table = found.t_test("x", moderated=True)
+    np.testing.assert_allclose(table["df"], found.scale_df.sum())
+    np.testing.assert_allclose(table["se"], found.bse["x"], rtol=0.1)
+
+
 def test_residual_df_are_those_within_groups():
     data = frame()
     y = genes().iloc[:, [0, 3, 6]]

@@ -120,6 +120,15 @@ def test_rows_that_leave_a_column_out():
     assert fits.certified.tolist() == [True, False]
 
 
+@pytest.mark.parametrize("name", ["crossed", "slopes"])
+def test_residuals_that_lost_their_digits_are_left_for_a_fit_alone(name):
+    model = design(name)
+    y = responses_of(model, 2)
+    y[1] = 1e7 * model.data.frame["g"] + y[0]
+    fits = many(model).fit(y)
+    assert fits.problem.tolist() == [problems.FINE, problems.ALONE]
+
+
 def test_what_fails_in_a_batch_is_left_for_a_fit_alone(monkeypatch):
     model = design("crossed")
     y, one = responses_of(model, 5), many(design("crossed"))

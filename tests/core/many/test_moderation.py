@@ -90,3 +90,14 @@ def test_a_prior_of_many_degrees_of_freedom_decides():
     prior = Prior(2.0, np.array([np.inf, 1e12, 0.0]))
     found = prior.posterior(np.array([5.0, 5.0, 5.0]), np.full(3, 4.0))
     np.testing.assert_allclose(found, [2.0, 2.0, 5.0], rtol=1e-9)
+
+
+def test_one_outlier_is_the_median_of_its_own_prior():
+    s2, df = simulated()
+    s2[0] *= 1e4
+    prior = robust_prior_of(s2, df)
+    others = robust_prior_of(s2[1:], df[1:])
+    assert prior.df.argmin() == 0
+    np.testing.assert_allclose(prior.df[1:].max(), others.df.max(), rtol=0.02)
+    above = stats.f.sf(s2[0] / prior.variance, 6.0, prior.df[0])
+    np.testing.assert_allclose(above, 0.5, atol=0.03)

@@ -41,3 +41,13 @@ def test_the_weighted_gram():
     x, w = np.random.default_rng(0).normal(size=(9, 3)), np.arange(18.0).reshape(2, 9)
     expected = [x.T @ np.diag(each) @ x for each in w]
     np.testing.assert_allclose(weighted_gram(x, w), expected)
+
+
+def test_a_steep_trend_costs_no_digits():
+    model = design("slopes")
+    data, _ = model._sufficient_statistics()
+    y = responses_of(model, 2) + 1e9 * model.exog[:, 1]
+    found = standardized(data, y)
+    assert np.abs(found.values @ data.exog).max() < 1e-10 * model.nobs
+    whole = standardized(data, y, np.ones(y.shape))
+    assert np.abs(whole.values @ data.exog).max() < 1e-10 * model.nobs
