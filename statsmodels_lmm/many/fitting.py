@@ -16,8 +16,8 @@ from statsmodels_lmm.inference.requirements import (
     require_independent_errors,
 )
 from statsmodels_lmm.inputs.row_values import listed
-from statsmodels_lmm.many.many_results import ManyResults, Source
-from statsmodels_lmm.many.own_weights import read_weights, with_weights
+from statsmodels_lmm.many.many_results import ManyResults
+from statsmodels_lmm.many.own_weights import Source, read_weights, with_weights
 from statsmodels_lmm.many.response_table import is_iterable_of_tables
 from statsmodels_lmm.many.single_fits import design_of, fit_alone
 from statsmodels_lmm.many.storage import ParquetFile, ParquetWriter

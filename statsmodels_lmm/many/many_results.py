@@ -1,7 +1,6 @@
 """The results of fits to many responses."""
 
 from copy import copy
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,30 +12,9 @@ from statsmodels_lmm.core.many.fits import ManyFits
 from statsmodels_lmm.core.many.many_design import ManyDesign
 from statsmodels_lmm.display import Brief, captioned
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.many import many_tests, many_variances
-from statsmodels_lmm.many.own_weights import read_weights, with_weights
-from statsmodels_lmm.many.response_table import ResponseTable
+from statsmodels_lmm.many import many_summary, many_tests, many_variances
+from statsmodels_lmm.many.own_weights import Source, read_weights, with_weights
 from statsmodels_lmm.many.single_fits import design_of, model_of
-
-SHOWN = 5
-"""Largest number of reasons that a summary lists."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """
-    Where the responses came from, for what needs them again.
-
-    Parameters
-    ----------
-    table : ResponseTable
-        The responses.
-    weights : ResponseTable, ndarray or None
-        Their weights.
-    """
-
-    table: ResponseTable
-    weights: Any
 
 
 class ManyResults(Brief):
@@ -448,18 +426,7 @@ class ManyResults(Brief):
             A row for each coefficient: quartiles of the estimates, the median standard
             error and degrees of freedom, and the number of responses below `level`.
         """
-        params, bse = self.params, self.bse
-        quartiles = params.quantile([0.25, 0.5, 0.75]).T
-        quartiles.columns = ["25 %", "median", "75 %"]
-        df = pd.DataFrame(many_tests.dfs_by(self, self.df_method), self.names)
-        quartiles["std err"] = bse.median()
-        quartiles["df"] = df.set_axis(params.columns, axis=1).median()
-        p = self.pvalues
-        counts = [
-            (many_tests.adjusted(p[c].to_numpy(), adjust) < level).sum() for c in p
-        ]
-        quartiles[f"{adjust} < {level:g}"] = counts
-        return quartiles.rename_axis("effect")
+        return many_summary.summary(self, adjust, level)
 
     @property
     def n_failed(self) -> int:
@@ -467,22 +434,7 @@ class ManyResults(Brief):
         return int(np.isnan(self.fits.llf).sum())
 
     def _brief(self):
-        fits = self.fits
-        fitted = len(self) - self.n_failed
-        unproved = fitted - int(fits.certified.sum())
-        lines = [
-            f"{self.model.formula_full or 'a model from arrays'}, "
-            f"{'REML' if self.reml else 'ML'}",
-            f"{len(self):,} responses, {self.n_failed:,} without a fit, "
-            f"{int(fits.singular.sum()):,} singular, {unproved:,} not proved"
-            + ("; interrupted" if self.interrupted else ""),
-        ]
-        if self.reasons:
-            counts = pd.Series(self.reasons).value_counts()
-            listed = [f"{text} ({count})" for text, count in counts.items()]
-            more = ", ..." if len(listed) > SHOWN else ""
-            lines.append("; ".join(listed[:SHOWN]) + more)
-        return lines
+        return many_summary.lines(self)
 
     def _repr_html_(self):
         return captioned(self._brief(), self.summary().to_html())

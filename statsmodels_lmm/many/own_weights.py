@@ -1,10 +1,30 @@
-"""Weights of the rows of each response."""
+"""Responses with the weights of their rows."""
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.many.response_table import response_table, tables_of
+from statsmodels_lmm.many.response_table import ResponseTable, response_table, tables_of
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    Where the responses came from, for what needs them again.
+
+    Parameters
+    ----------
+    table : ResponseTable
+        The responses.
+    weights : ResponseTable, ndarray or None
+        Their weights.
+    """
+
+    table: ResponseTable
+    weights: Any
 
 
 def with_weights(model, responses, weights):
