@@ -501,3 +501,24 @@ def test_seeds():
     assert 0.04 < found["test"].pvalue < 0.15
     assert "odds ratio = 2.25" in paragraph(found, result)
     assert "Coefficients are odds ratios." in found["table"].notes[-1]
+
+
+def test_genes():
+    found = story("genes")
+    many, truth = found["many"], found["effect"]
+    assert many.converged.all()
+    assert many.n_failed == 0
+    assert (many.nobs == 47).sum() == 300
+    usual, moderated = (
+        found["found"](found["tests"]),
+        found["found"](found["moderated"]),
+    )
+    assert moderated[0] > usual[0] > 80
+    assert max(usual[1] / usual[0], moderated[1] / moderated[0]) < 0.08
+    large = np.abs(truth) > 1.5
+    assert (found["tests"]["p_adjusted"][large] < 0.05).mean() > 0.7
+    # conservative where variances are truly zero, and never too small
+    assert (found["null"].t_test("visit:treated")["p"] < 0.05).mean() < 0.055
+    np.testing.assert_allclose(
+        found["result"].params, many.params.loc[found["best"]], rtol=1e-6
+    )

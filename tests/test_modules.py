@@ -30,6 +30,11 @@ ELSEWHERE = {
     "test_random_part": "draws",
     "test_generalized_refits": "without_effects",
     "test_structures": "checks known",
+    "test_class_evaluation": "level_classes",
+    "test_many_design": "fits problems",
+    "test_fit_many": "fitting own_weights response_table single_fits",
+    "test_many_results": "contrast_forms many_summary many_tests many_variances "
+    "storage",
     "test_correlated": "projection_forms spread_effects",
     "test_correlations": "antedependence moving_average partial_autocorrelations "
     "toeplitz",

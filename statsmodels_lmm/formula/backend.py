@@ -300,6 +300,27 @@ def caller_scope(names, functions, eval_env, depth):
     }
 
 
+def renamed_response(data, name):
+    """
+    A copy of a model's data with another name of the response.
+
+    Parameters
+    ----------
+    data : ModelData
+        The data of statsmodels.
+    name : str
+        The name.
+
+    Returns
+    -------
+    ModelData
+    """
+    other = copy(data)
+    other._cache = {}  # which keeps the names
+    other.orig_endog = pd.Series(data.endog, data.row_labels, name=name)
+    return other
+
+
 class FormulaData(PandasData):
     """
     Data of a formula model that can be unpickled anywhere.

@@ -41,7 +41,7 @@ class Design:
     ----------
     endog, exog : DataFrame
         Response and fixed-effects design for the rows used. The response may have two
-        columns, successes and failures.
+        columns, successes and failures, and is zero if the formula has none.
     spec : DesignInfo or ModelSpec
         Specification for evaluating the fixed-effects design again.
     random : tuple of RandomEffects
@@ -123,7 +123,10 @@ def build_design(
     scope = {name: _used_rows(v, name, data.index, rows) for name, v in scope.items()}
     warned: set = set()
     event = None
-    if family is None:
+    if not formula.response:
+        _, exog, spec = evaluate(formula.fixed, frame, scope, engine)
+        endog = pd.DataFrame(np.zeros((len(frame), 1)), frame.index, ["y"])
+    elif family is None:
         endog, exog, spec = evaluate(formula.fixed_formula, frame, scope, engine)
         if [str(c).rpartition("[")[2] for c in endog] == ["False]", "True]"]:
             raise true_or_false(formula.response)

@@ -176,7 +176,7 @@ def column_roles(data, formula, scope):
         generalized model), "fixed", "random" and "group", and "term" if it is a term
         by itself.
     """
-    pieces = [("response", formula.response)]
+    pieces = [("response", formula.response)] if formula.response else []
     if formula.response_columns:
         pieces = [("outcome", column) for column in formula.response_columns]
     pieces += [("fixed", piece) for piece in formula.fixed_pieces]

@@ -60,7 +60,7 @@ class ModelFormula:
     text : str
         The whole formula as given.
     response : str
-        Left-hand side.
+        Left-hand side; empty if the formula has none.
     fixed : str
         Fixed part of the right-hand side.
     random : tuple of RandomTerm
@@ -92,7 +92,7 @@ class ModelFormula:
     @property
     def fixed_formula(self):
         """The formula without its random part."""
-        return f"{self.response} ~ {self.fixed}"
+        return f"{self.response} ~ {self.fixed}".lstrip()
 
     @property
     def fixed_pieces(self):
@@ -103,7 +103,7 @@ class ModelFormula:
     def pieces(self):
         """All formulas to be evaluated."""
         effects = [term.effects for term in self.random]
-        response = self.response_columns or [self.response]
+        response = self.response_columns or [self.response][: bool(self.response)]
         spread = [self.dispersion] if self.dispersion else []
         groups = self.grouping_expressions
         return [*response, *self.fixed_pieces, *effects, *spread, *groups]

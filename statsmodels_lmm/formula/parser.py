@@ -12,7 +12,7 @@ from statsmodels_lmm.formula.size import check_size
 from statsmodels_lmm.formula.tokens import tokenize
 
 
-def parse(text, structures=(), family=None, alone=False):
+def parse(text, structures=(), family=None, alone=False, one_sided=False):
     """
     Parse a formula.
 
@@ -28,6 +28,8 @@ def parse(text, structures=(), family=None, alone=False):
     alone : bool, optional
         Whether the fixed effects may stand alone, because the errors are correlated or
         of unequal variance.
+    one_sided : bool, optional
+        Whether the response may be left out, as in ``"~ x + (1 | g)"``.
 
     Returns
     -------
@@ -43,17 +45,17 @@ def parse(text, structures=(), family=None, alone=False):
             f"the formula must be a string, not {type(text).__name__}; it comes before "
             "the data: `crossedmixedlm(formula, data)`"
         )
-    return _parsed(text, tuple(structures), family, alone)
+    return _parsed(text, tuple(structures), family, alone, one_sided)
 
 
 @lru_cache(maxsize=64)
-def _parsed(text, structures, family, alone):
+def _parsed(text, structures, family, alone, one_sided):
     tokens = tokenize(text)
     check_operators(tokens, text)
     _check_parentheses(tokens, text)
     check_size(tokens)
-    left, right = _split_sides(tokens, text)
-    columns = response_columns(left, text, family)
+    left, right = _split_sides(tokens, text, one_sided)
+    columns = response_columns(left, text, family) if left else ()
     right = in_python_words(right, text)
     fixed: list = []
     offsets: list = []
@@ -98,7 +100,7 @@ def _parsed(text, structures, family, alone):
     fixed_text = joined.removeprefix("+ ") or "1"
     if fixed_text.startswith("- "):
         fixed_text = f"1 {fixed_text}"
-    response = response_text(left, text)
+    response = response_text(left, text) if left else ""
     return ModelFormula(
         text, response, fixed_text, tuple(random), tuple(offsets), columns
     )
@@ -117,12 +119,12 @@ def _check_parentheses(tokens, text):
         raise FormulaError("unmatched parenthesis", text, span(stack[-1:]))
 
 
-def _split_sides(tokens, text):
+def _split_sides(tokens, text, one_sided):
     tildes = [t for t in tokens if t.text == "~" and not t.inside]
     if len(tildes) > 1:
         raise FormulaError("a formula has only one '~'", text, span(tildes[1:2]))
     left, right = sides(tokens)
-    if not left:
+    if not left and not (one_sided and tokens and tokens[0].text == "~"):
         message = "the formula needs a response: 'response ~ terms'"
         if tokens and tokens[0].text in ("lmer", "lme", "lm"):
             message = (

@@ -13,6 +13,7 @@ from statsmodels_lmm.graphics.diagnostics import (
 from statsmodels_lmm.graphics.effects import plot_effects
 from statsmodels_lmm.graphics.groups import plot_groups
 from statsmodels_lmm.graphics.influence import plot_influence
+from statsmodels_lmm.graphics.many_tests import plot_pvalues, plot_volcano
 from statsmodels_lmm.graphics.power import plot_power
 from statsmodels_lmm.graphics.profile_pairs import plot_profile_pairs
 from statsmodels_lmm.graphics.profiles import (
@@ -42,6 +43,7 @@ __all__ = [
     "plot_profile",
     "plot_profile_density",
     "plot_profile_pairs",
+    "plot_pvalues",
     "plot_random_effects",
     "plot_random_effects_correlation",
     "plot_random_effects_qq",
@@ -52,4 +54,5 @@ __all__ = [
     "plot_simulated_residuals",
     "plot_variance_shares",
     "plot_variogram",
+    "plot_volcano",
 ]

@@ -32,7 +32,7 @@ class _Silent:
         """Do nothing."""
 
 
-def run(function, pieces, n_jobs=None, progress=None, parallel=False):
+def run(function, pieces, n_jobs=None, progress=None, parallel=False, keep=None):
     """
     Call a function on every piece of work.
 
@@ -52,11 +52,13 @@ def run(function, pieces, n_jobs=None, progress=None, parallel=False):
         Whether a piece is worth a thread or a process, or whether processes are
         started once the pieces that remain take longer than that, judged by those
         done. What the user has configured takes precedence.
+    keep : callable, optional
+        Called with each result, in order, to store less of it than all.
 
     Returns
     -------
     done : list
-        Results of the function, in order.
+        Results of the function, in order, or what `keep` returns of them.
     interrupted : bool
         Whether the user interrupted the work, in which case `done` is incomplete.
 
@@ -74,7 +76,7 @@ def run(function, pieces, n_jobs=None, progress=None, parallel=False):
         # threads of this process cannot limit BLAS themselves
         with one_thread:
             for values in _results(function, pieces, n_jobs, parallel):
-                done.append(values)
+                done.append(values if keep is None else keep(values))
                 bar.update(len(pieces[len(done) - 1]))
     except KeyboardInterrupt:
         if not done:

@@ -105,6 +105,27 @@ def has_sums(model):
     return rows is not None or getattr(model, "summed", None) is not None
 
 
+def require_response(model):
+    """
+    Reject a model from a formula without a response.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM
+        The model.
+
+    Raises
+    ------
+    DataError
+    """
+    if not model._has_response:
+        raise DataError(
+            f"the formula {model.formula_full!r} has no response, so it can be fitted "
+            "to many only: `model.fit_many(responses)`, or to one of them: "
+            "`model.with_response(y).fit()`"
+        )
+
+
 def require_random_effects(model, purpose):
     """
     Reject a model without random effects.

@@ -85,6 +85,9 @@ class MixedModel(Brief, LikelihoodModel):
     _sums_rows = False
     """Whether rows that are read only when needed are summed and not kept."""
 
+    _has_response = True
+    """Whether there is a response; False for a formula that has none."""
+
     _has_other_response = False
     """Whether `with_response` replaced the response that the data hold."""
 
@@ -151,11 +154,14 @@ class MixedModel(Brief, LikelihoodModel):
         endog, sides = self._response(endog, sides)
         y, x = (getattr(values, "values", values) for values in (endog, exog))
         confounded, is_linear = self._confounded(sides), self.family is None
+        if source is not None:
+            self._has_response = bool(source.parsed.response)
         self.residual = errors
         if power_of_fitted:
             self.residual = following_fitted(errors, len(y))
         alone = self.residual is not None
-        check_data(y, x, random, sides, check_levels, confounded, not is_linear, alone)
+        constant = not is_linear or not self._has_response
+        check_data(y, x, random, sides, check_levels, confounded, constant, alone)
         if check_levels:
             check_errors(self.residual, random, sides["weights"])
         if not np.shape(exog)[1]:
@@ -586,8 +592,15 @@ class MixedModel(Brief, LikelihoodModel):
                 f"{int((~np.isfinite(values)).sum())} of the rows of the model"
             )
         other = self._with_endog(values)
-        other._has_other_response = True
+        other._has_other_response = other._has_response = True
         return other
+
+    def fit_many(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: only a linear model is fitted to many responses at once."""
+        raise NotImplementedError(
+            "fit_many is for linear mixed models; fit a generalized one to each "
+            "response, with `model.with_response(y).fit()`"
+        )
 
     def _with_endog(self, values):
         """The same model for another response, in the form of `endog`."""

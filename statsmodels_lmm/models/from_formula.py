@@ -172,7 +172,8 @@ def read_formula(
     formula, matrices = with_contrasts(formula, contrasts)
     told = residual is not None or dispersion is not None
     may_stand_alone = told or alone
-    parsed = parse(formula, structures, family and family.name, alone=may_stand_alone)
+    name, one_sided = family and family.name, family is None
+    parsed = parse(formula, structures, name, may_stand_alone, one_sided)
     parsed = with_errors(parsed, residual, dispersion) if told else parsed
     condition = [condition_of(subset)] if isinstance(subset, str) else []
     factors = [terms[0].group for terms in parsed.by_factor]

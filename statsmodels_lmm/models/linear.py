@@ -25,10 +25,12 @@ from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.fixed.robust_covariance import ROBUST, check_cov_type
 from statsmodels_lmm.inference.requirements import (
     require_independent_errors,
+    require_response,
     require_sums,
     rows_summed,
 )
 from statsmodels_lmm.keywords import METHOD, NO_NODES, refuse_r_names, scale_of
+from statsmodels_lmm.many.fitting import fit_many
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
 from statsmodels_lmm.models.engine_choice import (
@@ -164,6 +166,45 @@ class CrossedMixedLM(FromBatches, MixedModel):
         """Discard standardized data and cross-products; they are formed when needed."""
         super()._forget()
         self._cross: tuple = ()
+
+    def fit_many(
+        self,
+        responses: Any,
+        reml: bool = True,
+        *,
+        df_method: str | None = "satterthwaite",
+        weights: Any = None,
+        n_jobs: int | None = None,
+        chunk_size: int | None = None,
+        progress: bool | None = None,
+        to: Any = None,
+    ) -> Any:
+        """
+        Fit the model to many responses at once; see `many.fitting.fit_many`.
+
+        Parameters
+        ----------
+        responses : DataFrame, array_like or iterable
+            One column for each response, one row for each row of the model, NaN where
+            missing; or an iterable of such tables.
+        reml, df_method, weights, n_jobs, chunk_size, progress, to : optional
+            See `many.fitting.fit_many`.
+
+        Returns
+        -------
+        ManyResults
+        """
+        return fit_many(
+            self,
+            responses,
+            reml,
+            df_method=df_method,
+            weights=weights,
+            n_jobs=n_jobs,
+            chunk_size=chunk_size,
+            progress=progress,
+            to=to,
+        )
 
     @refuse_r_names(method=METHOD, nagq=NO_NODES)
     def fit(
@@ -598,6 +639,7 @@ class CrossedMixedLM(FromBatches, MixedModel):
     def _standardized(self):
         """The standardized data, checked."""
         require_sums(self, "a fit")
+        require_response(self)
         if self.summed is not None:
             data = self._design.of_sums(self.summed)
             check_residual(self.summed.response_size, data)

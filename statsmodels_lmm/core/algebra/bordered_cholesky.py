@@ -19,6 +19,7 @@ blocks are faster.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from heapq import heapify, heappop, heappush
 
 import numpy as np
@@ -27,8 +28,11 @@ from scipy.linalg import blas
 from statsmodels_lmm.core.algebra.dense import (
     cholesky,
     inverse_from_cholesky,
+    inverse_lower,
+    product,
     solve_lower,
     solve_upper,
+    transpose,
 )
 
 FEWEST = 400
@@ -73,16 +77,27 @@ class DenseCholesky:
         """Squares of the diagonal of R, shape (..., q)."""
         return self._diagonal**2
 
+    @cached_property
+    def _inverse_root(self):
+        """R^-1 of many matrices, of which NumPy solves no triangular system."""
+        return inverse_lower(self.root)
+
     def half_solve(self, right):
         """R^-1 B for B of shape (..., q, c)."""
+        if self.root.ndim > 2:
+            return product(self._inverse_root, right)
         return solve_lower(self.root, right)
 
     def back_solve(self, right):
         """R'^-1 B for B of shape (..., q, c)."""
+        if self.root.ndim > 2:
+            return product(transpose(self._inverse_root), right)
         return solve_upper(self.root, right)
 
     def inverse(self, whole):
         """Inverse of the matrix, shape (..., q, q), or at least its lower triangle."""
+        if self.root.ndim > 2:
+            return product(transpose(self._inverse_root), self._inverse_root)
         return inverse_from_cholesky(self.root, both=whole)
 
 

@@ -39,6 +39,9 @@ def identity(size):
 FILLED_AT_ONCE = 512
 """Number of rows of the upper triangle that are filled at once."""
 
+HALVED = 8
+"""Number of rows from which many triangular matrices are inverted by halves."""
+
 
 def transpose(matrices):
     """Swap the last two axes."""
@@ -124,11 +127,28 @@ def add_identity(matrices):
 def inverse_lower(root):
     """Inverse of a lower triangular matrix, batched or not."""
     if root.ndim > 2 or not root.shape[-1]:
-        return np.linalg.inv(root)
+        return _inverse_by_halves(root)
     inverse, info = lapack.dtrtri(root.T, lower=0)
     if info:
         raise np.linalg.LinAlgError("Singular matrix")
     return inverse.T
+
+
+def _inverse_by_halves(root):
+    """
+    Inverses of many lower triangular matrices.
+
+    NumPy factorizes each anew, which products of their halves avoid.
+    """
+    size = root.shape[-1]
+    if size <= HALVED:
+        return np.linalg.inv(root)
+    m = size // 2
+    out = np.zeros(root.shape)
+    out[..., :m, :m] = first = _inverse_by_halves(root[..., :m, :m])
+    out[..., m:, m:] = second = _inverse_by_halves(root[..., m:, m:])
+    out[..., m:, :m] = -second @ (root[..., m:, :m] @ first)
+    return out
 
 
 def inverse_from_cholesky(root, both=True):
@@ -148,7 +168,7 @@ def inverse_from_cholesky(root, both=True):
         Shape (..., q, q).
     """
     if root.ndim > 2:
-        half = np.linalg.inv(root)
+        half = inverse_lower(root)
         return transpose(half) @ half
     if not root.size:
         return root.copy()
@@ -230,6 +250,8 @@ def _small_mask(size):
 
 def eigh(matrix):
     """Eigenvalues and eigenvectors of a symmetric matrix, batched or not."""
+    if matrix.shape[-1] == 1:
+        return matrix[..., 0].copy(), np.ones(matrix.shape)
     if matrix.ndim > 2:
         return np.linalg.eigh(matrix)
     values, vectors, info = lapack.dsyevd(matrix)

@@ -105,7 +105,8 @@ def average_derivatives(deviance):
     )
     scale = np.asarray(deviance.scale)[..., None]
     observed, steps = products / scale[..., None], working / scale
-    curvature = observed - steps[..., :, None] * steps[..., None, :] / deviance.nu
+    nu = np.asarray(deviance.nu)[..., None, None]
+    curvature = observed - steps[..., :, None] * steps[..., None, :] / nu
     parts = consecutive(factor.n_free for factor in deviance.factors)
     for factor, dual, part in zip(deviance.factors, duals, parts):
         curvature[..., part, part] += factor.curvature(dual)
@@ -266,20 +267,21 @@ def of_all_factors(changes):
     Parameters
     ----------
     changes : iterable of ndarray
-        Changes of the S of each term by its own parameters, shapes (m_i, k_i, k_i).
+        Changes of the S of each term by its own parameters, (..., m_i, k_i, k_i).
 
     Returns
     -------
     list of ndarray
-        Changes by all m parameters, term by term, shapes (m, k_i, k_i).
+        Changes by all m parameters, term by term, shapes (..., m, k_i, k_i).
     """
     changes = list(changes)
     if len(changes) < 2:
         return changes
-    parts, out = consecutive(map(len, changes)), []
+    parts, out = consecutive(change.shape[-3] for change in changes), []
     for change, part in zip(changes, parts):
-        among = np.zeros((parts[-1].stop, *change.shape[1:]))
-        among[part] = change
+        *batch, _, k, _ = change.shape
+        among = np.zeros((*batch, parts[-1].stop, k, k))
+        among[..., part, :, :] = change
         out.append(among)
     return out
 
@@ -293,15 +295,15 @@ def trace_products(deviance, changes):
     Parameters
     ----------
     deviance : ProfiledDeviance
-        Supplies K; without batch axes.
+        Supplies K.
     changes : sequence of ndarray
         Change of the S of each term, symmetric, in the order of the elimination
-        plan, shapes (m, k_i, k_i).
+        plan, shapes (..., m, k_i, k_i).
 
     Returns
     -------
     ndarray
-        Shape (m, m).
+        Shape (..., m, m).
     """
     scores = deviance.fixed_scores if deviance.reml else None
     return deviance.elimination.projection(scores).trace_products(changes)

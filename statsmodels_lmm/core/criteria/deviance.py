@@ -157,10 +157,15 @@ class ProfiledDeviance:
         return tuple(times_shared(z, column)[..., 0] for z in self.selected.modes)
 
     @cached_property
+    def half_fixed(self):
+        """Inverse of the lower Cholesky factor of X'V^-1 X, shape (..., p, p)."""
+        return inverse_lower(self.fixed_root)
+
+    @cached_property
     def fixed_scores(self):
         """Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each term, (..., l_i, k_i, p)."""
         p = self.fixed_root.shape[-1]
-        inverse = transpose(inverse_lower(self.fixed_root))
+        inverse = transpose(self.half_fixed)
         return tuple(times_shared(z[..., :p], inverse) for z in self.selected.projected)
 
     @cached_property

@@ -39,26 +39,28 @@ def moment_start(products):
     Parameters
     ----------
     products : CrossProducts
-        Sufficient statistics of standardized data.
+        Sufficient statistics of standardized data, of one response or of many.
 
     Returns
     -------
     list of RelativeFactor
         In elimination order.
     """
-    moments, n, total = products.moments(), products.nobs, products.gram[-1, -1]
+    moments, n, total = products.moments(), products.nobs, products.gram[..., -1, -1]
     system = np.full((len(moments.counts) + 1,) * 2, float(n))
     system[:-1, :-1], system[:-1, -1] = moments.squares, moments.counts
     system[-1, :-1] = moments.traces
-    right = np.append(moments.between, total)
-    solution = lapack.dgelss(system, right, cond=1e-10)[1]
-    residual = max(solution[-1], 0.05 * total / n)
+    right = np.concatenate([moments.between, total[..., None]], axis=-1)
+    solution = lapack.dgelss(system, right.T, cond=1e-10)[1].T
+    residual = np.maximum(solution[..., -1:], 0.05 * total[..., None] / n)
     floor = FLOOR * moments.counts / np.maximum(moments.traces, 1e-300)
-    relative = np.maximum(solution[:-1] / residual, floor)
+    relative = np.maximum(solution[..., :-1] / residual, floor)
     terms = products.plan.terms
     parts = zip(terms, consecutive(f.k_effects for f in terms))
     return [
-        starting_factor(f, np.diag(relative[part] / f.level_variance))
+        starting_factor(
+            f, relative[..., part, None] / f.level_variance * np.eye(f.k_effects)
+        )
         for f, part in parts
     ]
 

@@ -26,7 +26,11 @@ from statsmodels_lmm.core.algebra.dense import (
 from statsmodels_lmm.core.engines.plan import EliminationPlan
 from statsmodels_lmm.core.engines.row_forms import ROW_ENTRIES
 from statsmodels_lmm.core.rows.standardize import Standardized
-from statsmodels_lmm.core.structures.relative_factor import factor_at
+from statsmodels_lmm.core.structures.relative_factor import (
+    factor_at,
+    pivoted_factor,
+)
+from statsmodels_lmm.core.structures.roots import lower_triangles
 
 
 @dataclass(frozen=True)
@@ -305,6 +309,31 @@ class Units:
             factor_at(data.terms[i], theta[slices[i]], data.to_effects[i], pivoted)
             for i in self.plan.order
         ]
+
+    def factors_at_many(self, theta):
+        """
+        Relative covariance factors at many values of theta, for unstructured blocks.
+
+        Parameters
+        ----------
+        theta : ndarray
+            In the user's order, shape (r, m).
+
+        Returns
+        -------
+        list of RelativeFactor
+            In the plan's order, as for the start of a search.
+        """
+        slices = self._parameter_slices()
+        out = []
+        for i in self.plan.order:
+            term, change = self.data.terms[i], self.data.to_effects[i]
+            row, column = lower_triangles(term.block_slices)
+            lower = np.zeros((len(theta), *change.shape))
+            lower[:, row, column] = theta[:, slices[i]]
+            root = np.linalg.solve(change, lower)
+            out.append(pivoted_factor(root @ transpose(root), term.block_slices))
+        return out
 
     def theta_jacobian(self, factors):
         """

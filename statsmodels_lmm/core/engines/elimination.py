@@ -24,6 +24,7 @@ from statsmodels_lmm.core.algebra.dense import (
     times_each,
     transpose,
 )
+from statsmodels_lmm.core.engines.coupled_projection import coupled_kernel
 from statsmodels_lmm.core.engines.levels import (
     level_gram,
     solve_levels,
@@ -249,6 +250,8 @@ class BlockElimination:
         if plan.is_diagonal:
             scores = None if fixed_scores is None else fixed_scores[0]
             return LevelProjection(self.terms[0].kernel, scores)
+        if len(self.terms) == 1 and not self.products.is_coupled_sparsely:
+            return DenseProjection(coupled_kernel(self, fixed_scores), plan)
         identity = np.eye(plan.n_columns)
         unit = [
             identity[rows].reshape(f.n_levels, f.k_effects, -1)
@@ -258,7 +261,7 @@ class BlockElimination:
         kernel = stacked(right) - self._explained(right)
         if fixed_scores is not None:
             y = stacked(fixed_scores)
-            kernel = kernel - product(y, y.T)
+            kernel = kernel - product(y, transpose(y))
         return DenseProjection(kernel, plan)
 
 

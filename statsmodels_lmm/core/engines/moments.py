@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import consecutive
+from statsmodels_lmm.core.algebra.dense import concatenated, consecutive
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Moments:
     squares : ndarray
         sum_gh (Z'Z)_gc,hd^2 / a_gc, shape (width, width).
     between : ndarray
-        q_c = sum_g t_gc^2 / a_gc, shape (width,).
+        q_c = sum_g t_gc^2 / a_gc, shape (..., width).
     traces : ndarray
         sum_g a_gc, shape (width,).
     counts : ndarray
@@ -122,7 +122,7 @@ def block_moments(products):
     responses = [sums[..., -1] for sums in products.level_sums]
     return Moments(
         squares,
-        np.concatenate([(r * t**2).sum(axis=0) for r, t in zip(inverses, responses)]),
+        concatenated([(r * t**2).sum(axis=-2) for r, t in zip(inverses, responses)]),
         np.concatenate([d.sum(axis=0) for d in diagonals]),
         np.concatenate([(r > 0).sum(axis=0) for r in inverses]),
     )

@@ -94,7 +94,7 @@ class DenseProjection:
     Parameters
     ----------
     matrix : ndarray
-        K, with terms in the plan's order, shape (q, q).
+        K, with terms in the plan's order, shape (..., q, q).
     plan : EliminationPlan
         The layout of the rows by term.
     """
@@ -110,30 +110,33 @@ class DenseProjection:
         ----------
         changes : sequence of ndarray
             Change of the S of each term, symmetric, in the order of the plan,
-            shapes (m, k_i, k_i).
+            shapes (..., m, k_i, k_i).
 
         Returns
         -------
         ndarray
-            Shape (m, m).
+            Shape (..., m, m). There are no leading axes if levels have many effects.
         """
         if max(f.k_effects for f in self.plan.terms) > WIDE:
             return self._wide_trace_products(changes)
-        out = np.zeros((len(changes[0]),) * 2)
+        out = 0.0
         for i in range(len(changes)):
             for j in range(i + 1):
                 block = _contracted(changes[i], self._squares(i, j), changes[j])
-                out += block if i == j else block + block.T
+                out = out + (block if i == j else block + transpose(block))
         return out
 
     def _squares(self, i, j):
         """Sum over levels g of one term and h of another of K_gh (x) K_gh."""
         f, g = self.plan.terms[i], self.plan.terms[j]
-        block = self.matrix[self.plan.slices[i], self.plan.slices[j]]
-        block = block.reshape(f.n_levels, f.k_effects, g.n_levels, g.k_effects)
-        flat = block.transpose(1, 3, 0, 2).reshape(f.k_effects * g.k_effects, -1)
-        shape = f.k_effects, g.k_effects
-        return product(flat, flat.T).reshape(*shape, *shape)
+        block = self.matrix[..., self.plan.slices[i], self.plan.slices[j]]
+        shape, batch = (f.k_effects, g.k_effects), block.shape[:-2]
+        if shape == (1, 1):
+            return np.einsum("...gh,...gh->...", block, block)[..., *[None] * 4]
+        block = block.reshape(*batch, f.n_levels, shape[0], g.n_levels, shape[1])
+        flat = np.moveaxis(block, (-3, -1), (-4, -3))
+        flat = flat.reshape(*batch, shape[0] * shape[1], -1)
+        return product(flat, transpose(flat)).reshape(*batch, *shape, *shape)
 
     def _wide_trace_products(self, changes):
         """The traces without squares of K, for levels with many effects."""

@@ -161,7 +161,7 @@ def minimize(criterion, start, settings=Settings(), known=None):
         return None, None
     if descent.interrupted:
         return descent.last.evaluation, replace(
-            _certify(criterion, descent.last, int(descent.evaluations), descent.trace),
+            certify(criterion, descent.last, int(descent.evaluations), descent.trace),
             certified=False,
             interrupted=True,
         )
@@ -169,7 +169,7 @@ def minimize(criterion, start, settings=Settings(), known=None):
         end, evaluations = _together(criterion, descent), descent.evaluations
     else:
         end, evaluations = _polished(criterion, descent, settings.maxiter)
-    return end.evaluation, _certify(criterion, end, evaluations, descent.trace)
+    return end.evaluation, certify(criterion, end, evaluations, descent.trace)
 
 
 def stay(criterion, start):
@@ -248,8 +248,25 @@ def _largest(values):
     return np.abs(values).max(axis=-1, initial=0.0)
 
 
-def _certify(criterion, end, evaluations, trace):
-    """The certificates at the ends of searches."""
+def certify(criterion, end, evaluations, trace):
+    """
+    The certificates at the ends of searches.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        What was minimized.
+    end : Iterate
+        The ends.
+    evaluations : int or ndarray
+        Number of evaluations of the criterion, shape (...).
+    trace : tuple
+        The iterates of a single search.
+
+    Returns
+    -------
+    Optimum
+    """
     evaluation, eigenvalues = end.evaluation, []
     slopes = evaluation.derivatives()
     duals, escape = slopes.duals, slopes.escape

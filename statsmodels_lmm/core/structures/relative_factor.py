@@ -318,14 +318,14 @@ def starting_factor(term, covariance):
     term : GroupedEffects
         In standardized units.
     covariance : ndarray
-        A relative covariance (k, k); structured blocks use only its diagonal.
+        A relative covariance (..., k, k); structured blocks use only its diagonal.
 
     Returns
     -------
     RelativeFactor
     """
     pairs = zip(term.structures, term.block_slices)
-    return RelativeFactor(tuple(c.start(covariance[s, s]) for c, s in pairs))
+    return RelativeFactor(tuple(c.start(covariance[..., s, s]) for c, s in pairs))
 
 
 def factor_at(term, theta, change, pivoted=False):

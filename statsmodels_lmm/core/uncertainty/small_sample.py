@@ -106,19 +106,20 @@ def satterthwaite(deviance):
     Parameters
     ----------
     deviance : ProfiledDeviance
-        The criterion at the optimum, ML or REML; at many optima if there is one term
-        whose levels share no rows.
+        The criterion at the optimum, ML or REML, or at many optima.
 
     Returns
     -------
     UncertainCovariance
     """
     derivatives = deviance.derivatives(exact=True)
-    nu, identity = deviance.nu, np.eye(deviance.elimination.products.k_fixed)
+    nu = np.asarray(deviance.nu, dtype=float)
+    identity = np.eye(deviance.coefficients.shape[-1])
     slopes = deviance.variance_forms.free_slopes()
-    slopes = slopes - derivatives.working[..., None, None] / nu * identity
-    slopes = _combined(np.sqrt(2.0) * _inverse_root(derivatives.curvature), slopes)
-    of_scale = np.sqrt(2.0 / nu) * identity
+    share = derivatives.working / nu[..., None]
+    slopes = slopes - share[..., None, None] * identity
+    slopes = _combined(np.sqrt(2.0) * inverse_root(derivatives.curvature), slopes)
+    of_scale = np.sqrt(2.0 / nu)[..., None, None, None] * identity
     of_scale = np.broadcast_to(of_scale, (*slopes.shape[:-3], 1, *identity.shape))
     return UncertainCovariance(identity, np.concatenate([slopes, of_scale], axis=-3))
 
@@ -169,7 +170,7 @@ def kenward_roger(deviance, information=None, linear=False):
         "df_method='satterthwaite' needs no such matrix",
     )
     twice = twice_information(deviance, information or forms.usual_information)
-    root = np.sqrt(2.0) * _inverse_root(twice)
+    root = np.sqrt(2.0) * inverse_root(twice)
     count = len(root) - 1 - forms.n_coordinates
     changes = of_all_factors(forms.unit_changes)
     changes = [_combined(root[:count], change) for change in changes]
@@ -294,8 +295,20 @@ def _combined(root, changes):
     )
 
 
-def _inverse_root(information):
-    """B with B B' the inverse, 0 for directions without information, (..., m, m)."""
+def inverse_root(information):
+    """
+    A root B of the inverse B B', 0 for directions without information.
+
+    Parameters
+    ----------
+    information : ndarray
+        Symmetric, shape (..., m, m).
+
+    Returns
+    -------
+    ndarray
+        Shape (..., m, m).
+    """
     diagonal = np.diagonal(information, axis1=-2, axis2=-1)
     largest = diagonal.max(axis=-1, initial=0.0)[..., None]
     size = np.sqrt(np.maximum(diagonal, NO_INFORMATION * largest))

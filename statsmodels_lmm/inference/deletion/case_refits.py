@@ -71,7 +71,7 @@ class _Task:
     def _without(self, group):
         try:
             columns = np.arange(self.model.exog.shape[1])
-            model = _arrays(self.model, columns, self.codes != group)
+            model = on_rows(self.model, columns, self.codes != group)
             for before, after in zip(self.model.random, model.random):
                 if after.grouped.n_levels == 1 < before.grouped.n_levels:
                     return f"the remaining rows have only 1 level of {after.name}"
@@ -93,8 +93,23 @@ class _Task:
         )
 
 
-def _arrays(model, kept, rows):
-    """The model on some rows, without a formula or dropped columns."""
+def on_rows(model, kept, rows):
+    """
+    The model on some rows, without a formula or dropped columns.
+
+    Parameters
+    ----------
+    model : MixedModel
+        The model.
+    kept : ndarray
+        Columns of X, shape (r,).
+    rows : ndarray
+        Which rows, booleans, shape (n,).
+
+    Returns
+    -------
+    MixedModel
+    """
     names = [model.exog_names[j] for j in kept]
     return model._general_class(
         model.endog[rows],
@@ -143,7 +158,7 @@ def refits_without(results, codes, n_groups, n_jobs=None, progress=None):
         If no group can be left out.
     """
     every = np.arange(len(codes))
-    model = _arrays(results.model, results._estimates.kept, every)
+    model = on_rows(results.model, results._estimates.kept, every)
     groups = np.array_split(np.arange(n_groups), min(PIECES, n_groups))
     options = {n: v for n, v in results._fit_options.items() if n in CRITERION}
     task = _Task(model, codes, options)

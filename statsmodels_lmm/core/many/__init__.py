@@ -1,0 +1,1 @@
+"""Fits of one design to many responses."""

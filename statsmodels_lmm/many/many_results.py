@@ -1,0 +1,440 @@
+"""The results of fits to many responses."""
+
+from copy import copy
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from statsmodels_lmm.core.many.fits import ManyFits
+from statsmodels_lmm.core.many.many_design import ManyDesign
+from statsmodels_lmm.display import Brief, captioned
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.many import many_summary, many_tests, many_variances
+from statsmodels_lmm.many.own_weights import Source, read_weights, with_weights
+from statsmodels_lmm.many.single_fits import design_of, model_of
+
+
+class ManyResults(Brief):
+    """
+    Fits of one model to many responses, with a row for each.
+
+    Parameters
+    ----------
+    fits : ManyFits
+        The estimates.
+    names : Index
+        Names of the responses.
+    reasons : dict
+        Why there is no fit, or no proof of an optimum, by position.
+    model : CrossedMixedLM
+        The model.
+    reml : bool
+        Whether the restricted likelihood was maximized.
+    df_method : str
+        Degrees of freedom of the tests unless they are told otherwise.
+    source : Source, optional
+        The responses; None if they were read from an iterator.
+    interrupted : bool, optional
+        Whether the user stopped the work before all fits were done.
+    """
+
+    def __init__(
+        self,
+        fits: ManyFits,
+        names: pd.Index,
+        reasons: dict,
+        model: Any,
+        reml: bool,
+        df_method: str,
+        source: Source | None = None,
+        interrupted: bool = False,
+    ) -> None:
+        self.fits, self.names, self.reasons = fits, names, reasons
+        self.model, self.reml, self.df_method = model, reml, df_method
+        self.source, self.interrupted = source, interrupted
+
+    @classmethod
+    def join(cls, parts, about, source=None, interrupted=False):
+        """Several results joined into one."""
+        reasons: dict = {}
+        start = 0
+        for part in parts:
+            reasons |= {start + i: text for i, text in part.reasons.items()}
+            start += len(part)
+        names = parts[0].names
+        if len(parts) > 1:
+            names = names.append([p.names for p in parts[1:]])
+        fits = ManyFits.join([p.fits for p in parts])
+        return cls(
+            fits, names, reasons, source=source, interrupted=interrupted, **about
+        )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    # estimates -------------------------------------------------------------
+
+    def _table(self, values, columns):
+        return pd.DataFrame(values, self.names, columns)
+
+    def _series(self, values, name):
+        return pd.Series(values, self.names, name=name)
+
+    @property
+    def params(self) -> pd.DataFrame:
+        """Fixed effects; NaN where there is no fit or a column was dropped."""
+        return self._table(self.fits.params, self.model.exog_names)
+
+    @property
+    def bse(self) -> pd.DataFrame:
+        """Standard errors of the fixed effects."""
+        return self._table(self.fits.bse, self.model.exog_names)
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """Satterthwaite's degrees of freedom of the fixed effects."""
+        return self._table(self.fits.df, self.model.exog_names)
+
+    @property
+    def theta(self) -> pd.DataFrame:
+        """Relative covariance parameters, as `CrossedMixedLMResults.theta`."""
+        labels = [name for e in self.model.random for name in e.theta_labels]
+        return self._table(self.fits.theta, labels)
+
+    @property
+    def scale(self) -> pd.Series:
+        """Residual variances."""
+        return self._series(self.fits.scale, "scale")
+
+    @property
+    def scale_df(self) -> pd.Series:
+        """Degrees of freedom of the residual variances, 2 s^4 / Var(s^2)."""
+        return self._series(self.fits.scale_df, "scale_df")
+
+    @property
+    def llf(self) -> pd.Series:
+        """Log-likelihoods, or restricted log-likelihoods."""
+        return self._series(self.fits.llf, "llf")
+
+    @property
+    def nobs(self) -> pd.Series:
+        """Numbers of rows used."""
+        return self._series(self.fits.nobs, "nobs")
+
+    @property
+    def converged(self) -> pd.Series:
+        """Whether each point is proved to be a local optimum."""
+        return self._series(self.fits.certified, "converged")
+
+    @property
+    def singular(self) -> pd.Series:
+        """Whether a standard deviation of the random effects counts as zero."""
+        return self._series(self.fits.singular, "singular")
+
+    @property
+    def reason(self) -> pd.Series:
+        """Why there is no fit, or no proof of an optimum; empty for most."""
+        out = np.full(len(self), "", dtype=object)
+        for i, text in self.reasons.items():
+            out[i] = text
+        return self._series(out, "reason")
+
+    @property
+    def certificates(self) -> pd.DataFrame:
+        """
+        How each search ended.
+
+        Columns converged; promised, the decrease of the criterion that one more step
+        promises; gradient, its largest entry in standardized units; evaluations.
+        """
+        fits = self.fits
+        columns = {
+            "converged": fits.certified,
+            "promised": fits.promised,
+            "gradient": fits.gradient,
+            "evaluations": fits.evaluations,
+        }
+        return pd.DataFrame(columns, self.names)
+
+    @property
+    def tvalues(self) -> pd.DataFrame:
+        """Fixed effects over their standard errors."""
+        return self.params / self.bse
+
+    @property
+    def pvalues(self) -> pd.DataFrame:
+        """Two-sided p-values of the fixed effects, not adjusted."""
+        df = many_tests.dfs_by(self, self.df_method)
+        p = 2.0 * stats.t.sf(np.abs(self.fits.params / self.fits.bse), df)
+        return self._table(p, self.model.exog_names)
+
+    def variance_components(self) -> pd.DataFrame:
+        """
+        Standard deviations and correlations of the random effects.
+
+        Returns
+        -------
+        DataFrame
+            Columns as the rows of a bootstrap: "g: sd x", "g: cor x, z" and, last,
+            "sigma"; a correlation with an effect of no variance is NaN.
+        """
+        return many_variances.components(self)
+
+    # tests -------------------------------------------------------------------
+
+    def t_test(
+        self,
+        contrast: Any,
+        df_method: str | None = None,
+        adjust: str | None = "fdr_bh",
+        moderated: bool | str = False,
+    ) -> pd.DataFrame:
+        """
+        Test one contrast of the fixed effects for every response.
+
+        See `many.many_tests.t_test` for the arguments.
+        """
+        return many_tests.t_test(self, contrast, df_method, adjust, moderated)
+
+    def f_test(
+        self,
+        contrasts: Any,
+        df_method: str | None = None,
+        adjust: str | None = "fdr_bh",
+        moderated: bool | str = False,
+    ) -> pd.DataFrame:
+        """
+        Test a term, or several contrasts jointly, for every response.
+
+        See `many.many_tests.f_test` for the arguments.
+        """
+        return many_tests.f_test(self, contrasts, df_method, adjust, moderated)
+
+    def compare_lr_test(
+        self, restricted: "ManyResults", adjust: str | None = "fdr_bh"
+    ) -> pd.DataFrame:
+        """
+        Likelihood-ratio tests against a smaller model of the same responses.
+
+        See `many.many_tests.compare_lr_test` for the arguments.
+        """
+        return many_tests.compare_lr_test(self, restricted, adjust)
+
+    # single fits ---------------------------------------------------------------
+
+    def position(self, name: Any) -> int:
+        """
+        Position of a response.
+
+        Parameters
+        ----------
+        name : object
+            Its name.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        KeyError
+            If no response has this name, or several have.
+        """
+        places = np.flatnonzero(self.names == name)
+        if len(places) == 1:
+            return int(places[0])
+        if len(places):
+            raise KeyError(f"{len(places)} responses are named {name!r}")
+        raise KeyError(f"no response is named {name!r}")
+
+    def __getitem__(self, name: Any) -> Any:
+        """
+        The ordinary results of one response.
+
+        Parameters
+        ----------
+        name : object
+            Name of the response.
+
+        Returns
+        -------
+        CrossedMixedLMResults
+            Of a fit that starts at the estimates.
+
+        Raises
+        ------
+        KeyError
+            If there is no such response, or there are several.
+        DataError
+            If there is no fit.
+        """
+        return self.at(self.position(name))
+
+    def at(self, i: int) -> Any:
+        """
+        The ordinary results of the response at a position, see `__getitem__`.
+
+        Parameters
+        ----------
+        i : int
+            The position.
+
+        Returns
+        -------
+        CrossedMixedLMResults
+        """
+        name = self.names[i]
+        if np.isnan(self.fits.llf[i]):
+            raise DataError(f"{name} has no fit: {self.reasons.get(i, '')}")
+        y, weights = self._read(i, i + 1)
+        own = None if weights is None else weights[0]
+        model, start = model_of(self.model, y[0], own, name), self.fits.theta[i]
+        return model.fit(self.reml, start_params=start, df_method=self.df_method)
+
+    @cached_property
+    def design(self) -> ManyDesign:
+        """The standardized design."""
+        return design_of(self.model, self.reml)
+
+    def _read(self, start, stop):
+        """Responses and their weights, shapes (r, n)."""
+        if self.source is None:
+            raise DataError(
+                "this needs the responses, which were read from an iterator or are "
+                "not part of the file; give them to `with_responses`"
+            )
+        weights = read_weights(self.source.weights, start, stop)
+        return self.source.table.block(start, stop), weights
+
+    def with_responses(self, responses: Any, weights: Any = None) -> "ManyResults":
+        """
+        The same results with the responses that they are of.
+
+        Parameters
+        ----------
+        responses : DataFrame or array_like
+            One column for each response, as for `fit_many`.
+        weights : DataFrame or array_like, optional
+            As for `fit_many`.
+
+        Returns
+        -------
+        ManyResults
+        """
+        ((table, own),) = with_weights(self.model, responses, weights)
+        if len(table) < len(self) or not table.names[: len(self)].equals(self.names):
+            raise DataError("the responses are not those of the results")
+        other = copy(self)
+        other.source = Source(table, own)
+        return other
+
+    # files -----------------------------------------------------------------------
+
+    def to_parquet(self, path: Any) -> None:
+        """Write all estimates to a Parquet file, see `from_parquet`."""
+        from statsmodels_lmm.many.storage import ParquetWriter
+
+        about = {"reml": self.reml, "df_method": self.df_method, "model": self.model}
+        writer = ParquetWriter(path, about)
+        writer.write(self)
+        writer.close(self.interrupted)
+
+    @classmethod
+    def from_parquet(cls, path: Any, model: Any) -> "ManyResults":
+        """
+        Read results from a Parquet file.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        model : CrossedMixedLM
+            The model of the fits.
+
+        Returns
+        -------
+        ManyResults
+            Without the responses, see `with_responses`.
+        """
+        from statsmodels_lmm.many.storage import ParquetFile
+
+        return ParquetFile(path, model).read()
+
+    # pictures ----------------------------------------------------------------------
+
+    def plot_volcano(self, contrast: Any, ax: Any = None, **kwargs: Any) -> Any:
+        """
+        Plot -log10 p against the effect; see `graphics.plot_volcano`.
+
+        Parameters
+        ----------
+        contrast : str or array_like
+            As for `t_test`, which takes `kwargs`.
+        ax : Axes, optional
+            Axes to draw on.
+        **kwargs
+            Arguments of `t_test`.
+
+        Returns
+        -------
+        Figure
+        """
+        from statsmodels_lmm.graphics.many_tests import plot_volcano
+
+        return plot_volcano(self.t_test(contrast, **kwargs), ax=ax)
+
+    def plot_pvalues(self, contrast: Any, ax: Any = None, **kwargs: Any) -> Any:
+        """
+        Plot the distribution of p-values; see `graphics.plot_pvalues`.
+
+        Parameters
+        ----------
+        contrast : str or array_like
+            As for `t_test`, which takes `kwargs`.
+        ax : Axes, optional
+            Axes to draw on.
+        **kwargs
+            Arguments of `t_test`.
+
+        Returns
+        -------
+        Figure
+        """
+        from statsmodels_lmm.graphics.many_tests import plot_pvalues
+
+        return plot_pvalues(self.t_test(contrast, **kwargs), ax=ax)
+
+    # summaries -----------------------------------------------------------------------
+
+    def summary(self, adjust: str = "fdr_bh", level: float = 0.05) -> pd.DataFrame:
+        """
+        Summarize the fixed effects over all responses.
+
+        Parameters
+        ----------
+        adjust : str, optional
+            Adjustment of the p-values, as for `t_test`.
+        level : float, optional
+            Adjusted p-value below which a response counts.
+
+        Returns
+        -------
+        DataFrame
+            A row for each coefficient: quartiles of the estimates, the median standard
+            error and degrees of freedom, and the number of responses below `level`.
+        """
+        return many_summary.summary(self, adjust, level)
+
+    @property
+    def n_failed(self) -> int:
+        """Number of responses without a fit."""
+        return int(np.isnan(self.fits.llf).sum())
+
+    def _brief(self):
+        return many_summary.lines(self)
+
+    def _repr_html_(self):
+        return captioned(self._brief(), self.summary().to_html())

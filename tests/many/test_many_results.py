@@ -1,0 +1,224 @@
+"""Tables, tests and files of many fits."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from test_fit_many import frame, genes, model
+
+from statsmodels_lmm.core.many.moderation import prior_of, robust_prior_of
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.many.many_results import ManyResults
+from statsmodels_lmm.many.storage import ParquetFile
+
+COMBINED = "x - f[T.b] = 0.5"
+
+
+@pytest.fixture(scope="module")
+def many():
+    return model().fit_many(genes())
+
+
+@pytest.fixture(scope="module")
+def single():
+    """Fits of the complete and of an incomplete response."""
+    return {
+        n: crossedmixedlm("y ~ x + f + (x | g)", frame().assign(y=genes()[n])).fit(
+            df_method="satterthwaite", tol=1e-14
+        )
+        for n in ("gene0", "gene4", "gene7")
+    }
+
+
+def test_every_table_has_a_row_for_each_response(many):
+    for name in ("params", "bse", "df", "theta", "tvalues", "pvalues", "certificates"):
+        table = getattr(many, name)
+        assert table.index.equals(genes().columns)
+    for name in ("scale", "scale_df", "llf", "nobs", "converged", "singular", "reason"):
+        assert getattr(many, name).index.equals(genes().columns)
+    assert many.theta.columns.tolist() == ["g.Intercept", "g.x.Intercept", "g.x"]
+    assert many.converged.all()
+    assert len(many) == 12
+
+
+def test_one_of_them_is_an_ordinary_result(many, single):
+    for name, one in single.items():
+        found = many[name]
+        assert found.model.endog_names == name
+        np.testing.assert_allclose(found.params, one.params, rtol=1e-7)
+        np.testing.assert_allclose(found.pvalues, many.pvalues.loc[name], rtol=1e-5)
+        assert found.converged
+
+
+def test_contrasts(many, single):
+    coefficient, combined = many.t_test("x"), many.t_test(COMBINED)
+    for name, one in single.items():
+        test = one.t_test(COMBINED)
+        row = combined.loc[name]
+        np.testing.assert_allclose(row["effect"], test.effect[0], rtol=1e-6)
+        np.testing.assert_allclose(row["se"], test.sd.item(), rtol=1e-6)
+        np.testing.assert_allclose(row["df"], test.df_denom.item(), rtol=1e-5)
+        np.testing.assert_allclose(row["p"], test.pvalue.item(), rtol=1e-4)
+        np.testing.assert_allclose(coefficient["p"][name], one.pvalues["x"], rtol=1e-5)
+    expected = multipletests(coefficient["p"], method="fdr_bh")[1]
+    np.testing.assert_allclose(coefficient["p_adjusted"], expected)
+    scaled = many.t_test([0.0, 0.0, -2.0])
+    np.testing.assert_allclose(scaled["effect"], -2.0 * coefficient["effect"])
+    np.testing.assert_allclose(scaled["se"], 2.0 * coefficient["se"])
+    np.testing.assert_allclose(scaled["p"], coefficient["p"])
+    with pytest.raises(ValueError, match="takes one contrast"):
+        many.t_test("x = 0, f[T.b] = 0")
+
+
+def test_joint_tests(many, single):
+    both = many.f_test("x = 0.1, f[T.b] = 0")
+    for name, one in single.items():
+        test = one.f_test("x = 0.1, f[T.b] = 0")
+        row = both.loc[name]
+        np.testing.assert_allclose(row["F"], test.fvalue, rtol=1e-6)
+        np.testing.assert_allclose(row["df_denom"], test.df_denom, rtol=1e-5)
+        np.testing.assert_allclose(row["p"], test.pvalue, rtol=1e-4)
+    assert (both["df_num"] == 2).all()
+    term, coefficient = many.f_test("f"), many.t_test("f[T.b]")
+    np.testing.assert_allclose(term["F"], coefficient["t"] ** 2, rtol=1e-9)
+    np.testing.assert_allclose(term["p"], coefficient["p"], rtol=1e-7)
+
+
+def test_other_degrees_of_freedom(many):
+    normal, residual = many.t_test("x", "z"), many.t_test("x", "residual")
+    np.testing.assert_allclose(normal["p"], 2 * stats.norm.sf(abs(normal["t"])))
+    assert residual["df"]["gene0"] == 117
+    assert residual["df"]["gene4"] == 114
+    assert np.isinf(many.t_test(COMBINED, "asymptotic")["df"]).all()
+    joint = many.f_test("f", "asymptotic")
+    np.testing.assert_allclose(joint["p"], stats.chi2.sf(joint["F"], 1))
+    fitted = model().fit_many(genes(), df_method="z")
+    np.testing.assert_allclose(fitted.pvalues["x"], normal["p"])
+
+
+@pytest.mark.parametrize("how", [True, "robust"])
+def test_moderated_variances(many, how):
+    usual, found = many.t_test("x"), many.t_test("x", moderated=how)
+    s2, d = many.scale.to_numpy(), many.scale_df.to_numpy()
+    prior = (prior_of if how is True else robust_prior_of)(s2, d)
+    d0, s0 = prior.df, prior.variance
+    posterior = (d0 * s0 + d * s2) / (d0 + d)
+    np.testing.assert_allclose(found["se"], usual["se"] * np.sqrt(posterior / s2))
+    df = np.minimum(usual["df"] + d0, d.sum())
+    np.testing.assert_allclose(found["df"], df)
+    p = 2.0 * stats.t.sf(abs(usual["effect"] / found["se"]), df)
+    np.testing.assert_allclose(found["p"], p)
+    joint = many.f_test("f", moderated=how)
+    np.testing.assert_allclose(joint["F"], many.f_test("f")["F"] * s2 / posterior)
+    with pytest.raises(ValueError, match="Satterthwaite"):
+        many.t_test("x", "z", moderated=how)
+    with pytest.raises(ValueError, match="moderated must be"):
+        many.t_test("x", moderated="maybe")
+
+
+def test_equal_variances_have_the_degrees_of_freedom_of_all():
+    y = genes()["gene0"]
+    found = model().fit_many(pd.DataFrame({"a": y, "b": -y, "c": y + 1.0}))
+    table = found.t_test("x", moderated=True)
+    np.testing.assert_allclose(table["df"], found.scale_df.sum())
+    np.testing.assert_allclose(table["se"], found.bse["x"], rtol=0.1)
+
+
+def test_residual_df_are_those_within_groups():
+    data = frame()
+    y = genes().iloc[:, [0, 3, 6]]
+    found = crossedmixedlm("~ 1 + (1 | g)", data).fit_many(y)
+    within = ~found.singular
+    assert within.any()
+    np.testing.assert_allclose(found.scale_df[within], 12 * 9, rtol=1e-6)
+    np.testing.assert_allclose(found.scale_df[~within], 119, rtol=1e-6)
+
+
+def test_likelihood_ratios(single):
+    large = model().fit_many(genes(), reml=False)
+    small = model("~ f + (x | g)").fit_many(genes(), reml=False)
+    test = large.compare_lr_test(small)
+    ml = crossedmixedlm("y ~ x + f + (x | g)", frame().assign(y=genes()["gene0"]))
+    null = ml.update(". ~ . - x").fit(reml=False)
+    expected = 2.0 * (ml.fit(reml=False).llf - null.llf)
+    np.testing.assert_allclose(test["lr"]["gene0"], expected, rtol=1e-6)
+    np.testing.assert_allclose(test["p"], stats.chi2.sf(test["lr"], 1))
+    variances = model("~ x + f + (1 | g)").fit_many(genes())
+    assert (model().fit_many(genes()).compare_lr_test(variances)["df"] == 2).all()
+    by_reml, fewer = model().fit_many(genes()), model("~ f + (x | g)").fit_many(genes())
+    for one, other, message in [
+        (large, variances, "by REML"),
+        (by_reml, fewer, "REML likelihoods of different"),
+        (small, large, "not in the larger"),
+        (large, large, "not larger"),
+        (large, model().fit_many(genes(3), reml=False), "same responses"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            one.compare_lr_test(other)
+
+
+def test_variance_components(many, single):
+    table = many.variance_components()
+    for name, one in single.items():
+        expected = np.array(one.variance_components()["sd"], dtype=float)
+        found = table.loc[name].to_numpy()
+        if found[:2].min() == 0.0:  # of no variance is no correlation
+            assert np.isnan(found[2])
+            expected[2] = found[2]
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert table.columns.tolist() == [
+        "g: sd Intercept", "g: sd x", "g: cor x, Intercept", "sigma",
+    ]  # fmt: skip
+
+
+def test_summary_counts(many):
+    table = many.summary(level=0.2)
+    assert table.index.tolist() == ["Intercept", "f[T.b]", "x"]
+    below = (many.t_test("x")["p_adjusted"] < 0.2).sum()
+    assert table.loc["x", "fdr_bh < 0.2"] == below
+    np.testing.assert_allclose(table.loc["x", "median"], many.params["x"].median())
+    assert "12 responses" in repr(many)
+    assert "<table" in many._repr_html_()
+
+
+def test_files(many, tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "many.parquet"
+    y = genes()
+    y["none"] = np.nan
+    whole = model().fit_many(y)
+    file = model().fit_many(y, to=path, chunk_size=5)
+    assert isinstance(file, ParquetFile)
+    assert [len(part) for part in file] == [5, 5, 3]
+    assert len(file) == 13
+    read = ManyResults.from_parquet(path, model())
+    assert read.reason["none"] == "all values are missing"
+    for name in ("params", "df", "theta", "certificates"):
+        one, other = getattr(read, name) * 1.0, getattr(whole, name) * 1.0
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-8)
+    with pytest.raises(DataError, match="needs the responses"):
+        read["gene0"]
+    given = read.with_responses(y)
+    np.testing.assert_allclose(given["gene4"].llf, whole.llf["gene4"])
+    again = tmp_path / "again.parquet"
+    whole.to_parquet(again)
+    pd.testing.assert_frame_equal(
+        ManyResults.from_parquet(again, model()).params, whole.params, check_names=False
+    )
+    with pytest.raises(DataError, match="another model"):
+        list(ParquetFile(path, model("~ x + (1 | g)")))
+
+
+def test_pictures(many):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    volcano = many.plot_volcano("x", moderated=True)
+    table = many.t_test("x", moderated=True)
+    points = np.concatenate([c.get_offsets() for c in volcano.axes[0].collections])
+    np.testing.assert_allclose(np.sort(points[:, 0]), np.sort(table["effect"]))
+    figure = many.plot_pvalues("x")
+    (line,) = [each for each in figure.axes[0].lines if each.get_marker() == "."]
+    expected = -np.log10(np.sort(many.t_test("x")["p"]))
+    np.testing.assert_allclose(line.get_ydata(), expected)
+    pyplot.close("all")
