@@ -72,7 +72,7 @@ class SelectedInverse:
     @cached_property
     def diagonal(self):
         """Diagonal blocks of M, shapes (..., l_i, k_i, k_i)."""
-        if self.found[0] is not None:
+        if not self.found or self.found[0] is not None:
             return self.found
         head = self.elimination.terms[0]
         c, quadratic = head.covariance, head.coupling.quadratic(self.tail)
@@ -81,7 +81,8 @@ class SelectedInverse:
     @property
     def diagonal_is_cheap(self):
         """Whether `diagonal` is known or takes less than an evaluation."""
-        return self.found[0] is not None or self.elimination.terms[0].coupling.is_kept
+        is_known = not self.found or self.found[0] is not None
+        return is_known or self.elimination.terms[0].coupling.is_kept
 
     def leverages(self, terms):
         """Z'M z of rows z with the levels of the engine's rows, see `leverages`."""

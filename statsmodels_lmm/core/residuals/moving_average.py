@@ -1,10 +1,10 @@
 """Autoregressive errors with moving averages, in whole steps."""
 
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 from scipy.signal import lfilter
+from scipy.special import comb
 
 from statsmodels_lmm.core.algebra.differences import differenced_gradient
 from statsmodels_lmm.core.residuals.base import (
