@@ -38,6 +38,7 @@ from statsmodels_lmm.random.terms import as_terms, function_term
 from statsmodels_lmm.random.variance_components import group_term
 from statsmodels_lmm.residual.covariance import following_fitted
 from statsmodels_lmm.residual.from_arrays import array_errors
+from statsmodels_lmm.scan import predictors
 
 
 class MixedModel(Brief, LikelihoodModel):
@@ -171,6 +172,8 @@ class MixedModel(Brief, LikelihoodModel):
         self._data_attr.extend([*self._sides, "formula_offset"])
         self._forget()
         self._last_theta = None
+
+    scan_predictors = predictors.scan_predictors
 
     def __getattr__(self, name):
         results = getattr(type(self), "_results_classes", (None,))[0]

@@ -14,7 +14,15 @@ from statsmodels_lmm import graphics  # noqa: E402
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm  # noqa: E402
 
 DATA = load("sleepstudy")
-ELSEWHERE = {"plot_bootstrap", "plot_power", "plot_variogram"}
+ELSEWHERE = {
+    *(
+        "plot_bootstrap",
+        "plot_manhattan",
+        "plot_power",
+        "plot_scan_qq",
+        "plot_variogram",
+    )
+}
 """Pictures of other objects, or of models with correlated errors."""
 
 ARGUMENTS = {"plot_effects": ("Days",), "plot_profile_pairs": ("fixed",)}
