@@ -12,9 +12,9 @@ ROOT = Path(statsmodels_lmm.__file__).parent
 ROOMS = """
 exceptions keywords display
 core.algebra core.families core.structures core.rows core.residuals core.engines
-core.criteria core.search core.uncertainty core.resampling
-inputs relationship random residual formula markup inference graphics results models
-mixedlm reporting
+core.criteria core.search core.uncertainty core.resampling core.scans
+inputs relationship random residual formula markup inference scan graphics results
+models mixedlm reporting
 """.split()
 """In the order in which a fit walks through them."""
 
