@@ -24,7 +24,6 @@ ELSEWHERE = {
     "test_generalized_refits": "without_effects",
     "test_structures": "checks known",
     "test_correlated": "projection_forms spread_effects",
-    "test_rotated": "forms",
     "test_predictors": "blocks standard_models",
     "test_correlations": "antedependence moving_average partial_autocorrelations "
     "toeplitz",

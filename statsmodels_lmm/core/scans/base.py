@@ -70,7 +70,6 @@ class ScanModel:
         exog, endog = self.exog.copy(), self.endog.copy()
         exog[rows] = endog[rows] = 0.0
         exog = np.linalg.qr(exog[:, independent_columns(exog)])[0] * np.sqrt(n)
-        endog -= exog @ (exog.T @ endog) / n
         return replace(self, exog=exog, endog=endog, without=rows)
 
     def estimates(self, columns, is_exact, is_set=False):

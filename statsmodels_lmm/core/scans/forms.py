@@ -23,9 +23,6 @@ from statsmodels_lmm.core.scans.estimates import (
 SPAN = 1e-10
 """Share of c'V^-1 c that must remain after projecting out X."""
 
-FEW_DIGITS = 1e-4
-"""Share of c'c outside X below which X is projected out again, to keep digits."""
-
 LEFT = 1e-13
 """Share of r^2 that must remain after projecting out a candidate."""
 
@@ -198,11 +195,6 @@ def outside(columns, exog):
     before = np.einsum("nr,nr->r", columns, columns)
     columns -= exog @ (exog.T @ columns / n)
     after = np.einsum("nr,nr->r", columns, columns)
-    little = np.flatnonzero(after < FEW_DIGITS * before)
-    if len(little):
-        some = columns[:, little]
-        columns[:, little] = some - exog @ (exog.T @ some / n)
-        after[little] = (columns[:, little] ** 2).sum(axis=0)
     reason = np.zeros(len(before), dtype=np.int8)
     reason[after <= SPAN * before] = SPANNED
     reason[before == 0.0] = CONSTANT

@@ -106,6 +106,9 @@ def test_the_ends_of_the_range_are_reached():
     none, _, _ = Case("less than none").found(True)
     assert (none.ratio == 0.0).all()
     assert (none.spread == 0.0).all()
+    for seed in range(6):
+        some, _, _ = Case("no variance", seed=seed).found(True)
+        assert (some.spread[some.ratio == 0.0] == 0.0).all()
     only, _, _ = Case("more than genes").found(True)
     assert (only.ratio > 1e6).all()
     assert np.isinf(only.ratio).any()
@@ -222,6 +225,9 @@ def test_a_set_with_nothing_left_has_the_reason_of_its_columns():
     case = Case()
     columns = np.column_stack([case.x[:, 1] - case.x[:, 1].mean()])
     out = case.model.estimates(columns, True, is_set=True)
+    assert out.reason.tolist() == [SPANNED]
+    both = np.column_stack([case.columns()[:, 0], case.x[:, 1] - case.x[:, 1].mean()])
+    out = case.model.estimates(both, True, is_set=True)
     assert out.reason.tolist() == [SPANNED]
 
 

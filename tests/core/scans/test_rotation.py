@@ -74,7 +74,7 @@ def test_families_are_found_and_equal_the_rotation_of_the_whole():
 
 
 def test_negative_eigenvalues_of_rounding_count_as_zero():
-    twins = np.kron(np.eye(3), np.ones((2, 2)))
+    twins = np.kron(np.eye(3), np.ones((2, 2))) - 1e-13 * np.eye(6)
     term = GroupedEffects(
         np.arange(6), 6, np.ones((6, 1)), (1,), relationship=Relationship(twins)
     )
