@@ -125,7 +125,7 @@ def scan_predictors(
     if K falls apart into families. The criterion of every candidate is then known at 14
     Chebyshev nodes in log r from two products of matrices, and its optimum is that of
     the interpolating polynomial: r to about ten digits. Other models are refitted side
-    by side as in the bootstrap. See :doc:`/scan`.
+    by side as in the bootstrap. The page on scans derives this.
 
     A candidate that is constant, or of which the fixed effects leave less than 1e-10,
     is NaN with a reason.

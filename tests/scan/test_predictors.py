@@ -201,6 +201,19 @@ def test_missing_values_in_sets():
     assert np.isclose(table.loc["a", "p"], test.pvalue, rtol=1e-6)
 
 
+def test_a_column_that_is_constant_on_the_rows_of_its_set_does_not_count():
+    counts = COUNTS.astype(float).assign(flat=1.0)
+    counts.loc["row7", "flat"] = 2.0
+    counts.loc["row7", "snp001"] = np.nan
+    sets = {"a": ["snp001", "flat"]}
+    table = model_of().scan_predictors(counts, missing="drop", sets=sets).table
+    alone = (
+        model_of().scan_predictors(counts, missing="drop", sets={"b": ["snp001"]}).table
+    )
+    assert table.loc["a", "n_columns"] == 1
+    assert np.isclose(table.loc["a", "p"], alone.loc["b", "p"], rtol=1e-9)
+
+
 def test_without_a_constant_candidates_are_not_centered():
     model = model_of("trait ~ 0 + sex + (1 | id)")
     shifted = COUNTS.astype(float) + 1.0
@@ -214,6 +227,13 @@ def test_without_a_constant_candidates_are_not_centered():
     fit = own_fit(filled, "trait ~ 0 + sex + (1 | id)")
     table = model.scan_predictors(shifted).table
     assert np.isclose(table.loc["snp000", "effect"], fit.params["candidate"], rtol=1e-8)
+
+
+def test_the_ratio_is_in_units_of_the_relationship():
+    scaled = model_of(relationship={"id": 4.0 * KINSHIP}).scan_predictors(COUNTS)
+    plain = model_of().scan_predictors(COUNTS)
+    assert np.allclose(4.0 * scaled.table["ratio"], plain.table["ratio"], rtol=1e-7)
+    assert np.allclose(scaled.table["p"], plain.table["p"], rtol=1e-8)
 
 
 def test_extreme_units_of_a_candidate():
