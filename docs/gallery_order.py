@@ -2,7 +2,7 @@
 
 STORIES = """
 priming rice lambs chicks seeds trial growth
-split_plot subjects_items repeated_measures insteval kinship contraception ticks
+split_plot subjects_items repeated_measures insteval kinship scan contraception ticks
 blog_comments intervals genes
 power power_logistic
 dask

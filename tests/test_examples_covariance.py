@@ -125,24 +125,35 @@ def test_kinship_effects_are_those_of_dense_algebra(kinship, told_of_kinship):
     table, printed, _ = told_of_kinship
     people, data = kinship.simulated_people(25)
     a = numerator_relationship(people, **PEDIGREE).to_numpy()
-    snps, y = list(table.index), data["trait"].to_numpy()
-    x = design(data, snps)
-    theta = optimize.minimize_scalar(
-        restricted, bounds=(0, 3), args=(a, x, y), options={"xatol": 1e-9}
-    ).x
-    v = theta**2 * a + np.eye(len(y))
-    beta, info, squares, _ = generalized_least_squares(v, x, y)
-    scale = squares / (len(y) - x.shape[1])
-    se = np.sqrt(scale * np.diag(np.linalg.inv(info)))
-    assert_allclose(table["effect"], beta[2:], rtol=1e-5, atol=1e-8)
-    assert_allclose(table["se"], se[2:], rtol=1e-5)
-    p = 2 * stats.norm.sf(np.abs(beta / se))[2:]
-    assert_allclose(table["p"], p, rtol=1e-4)
+    y, p = data["trait"].to_numpy(), table["p"].to_numpy()
+    for name in [*table.index[::26], table["p"].idxmin()]:
+        x, row = design(data, [name]), table.loc[name]
+        theta = optimize.minimize_scalar(
+            restricted, bounds=(0, 3), args=(a, x, y), options={"xatol": 1e-9}
+        ).x
+        v = theta**2 * a + np.eye(len(y))
+        beta, info, squares, _ = generalized_least_squares(v, x, y)
+        se = np.sqrt(squares / (len(y) - 3) * np.linalg.inv(info)[2, 2])
+        assert_allclose(row["effect"], beta[2], rtol=1e-5, atol=1e-8)
+        assert_allclose(row["se"], se, rtol=1e-5)
+        assert_allclose(row["p"], 2 * stats.norm.sf(abs(beta[2] / se)), rtol=1e-4)
+        assert_allclose(row["upper"], beta[2] + 1.959964 * se, rtol=1e-4)
     rank = np.argsort(np.argsort(p))
     holm = np.maximum.accumulate(np.sort(p) * np.arange(len(p), 0, -1))[rank]
-    assert_allclose(table["holm"], np.minimum(holm, 1.0), rtol=1e-4)
+    assert_allclose(table["holm"], np.minimum(holm, 1.0), rtol=1e-12)
     assert "300 people of 25 families, 130 SNPs" in printed
     assert f"Likelihood-ratio test of {table['p'].idxmin()}" in printed
+
+
+def test_strangers_are_least_squares_one_snp_at_a_time(kinship):
+    _, data = kinship.simulated_people(25)
+    snps = [name for name in data if name.startswith("snp")][:5]
+    table = kinship.as_strangers(data, snps)
+    for name, row in table.iterrows():
+        x, y = design(data, [name]), data["trait"].to_numpy()
+        beta, info, squares, _ = generalized_least_squares(np.eye(len(y)), x, y)
+        se = np.sqrt(squares / (len(y) - 3) * np.linalg.inv(info)[2, 2])
+        assert_allclose([row["effect"], row["se"]], [beta[2], se], rtol=1e-8)
 
 
 def test_interval_of_the_heritability_ends_where_the_likelihood_has_fallen(kinship):

@@ -144,6 +144,32 @@ def test_kinship_is_mendels():
     assert np.allclose(covariance / np.outer(root, root), kinship, atol=0.03)
 
 
+def test_scan():
+    found = story("scan")
+    scan, table = found["scan"], found["scan"].table
+    causal = list(found["EFFECTS"])
+    assert set(table["p"].nsmallest(2).index) == set(causal)
+    significant = found["significant"]
+    assert set(causal) <= set(significant.index)
+    assert len(significant) > len(causal)
+    places = found["positions"]
+    for name, row in significant.iterrows():
+        own = places.loc[causal]
+        own = own.loc[own["chromosome"] == row["chromosome"], "position"]
+        assert abs(own - row["position"]).min() < 15, name
+    gap = table.loc[causal, "effect"] - pd.Series(found["EFFECTS"])
+    assert (abs(gap) < 2.5 * table.loc[causal, "se"]).all()
+    assert abs(scan.inflation - 1.0) < 0.1
+    assert found["naive"] > 1.5
+    second = found["second"].table
+    assert second.loc[found["best"], "reason"] != ""
+    (other,) = set(causal) - {found["best"]}
+    chromosome = places.loc[found["best"], "chromosome"]
+    near = significant[significant["chromosome"] == chromosome]
+    assert second["p"].idxmin() == other
+    assert (second.loc[near.index, "p_adjusted"].dropna() > 0.05).all()
+
+
 def test_subjects_items():
     found = story("subjects_items")
     maximal, intercepts = found["maximal"], found["intercepts"]

@@ -36,6 +36,7 @@ ELSEWHERE = {
     "test_many_results": "contrast_forms many_summary many_tests many_variances "
     "storage",
     "test_correlated": "projection_forms spread_effects",
+    "test_predictors": "blocks standard_models",
     "test_correlations": "antedependence moving_average partial_autocorrelations "
     "toeplitz",
     "test_residual_structures": "autoregressive compound unstructured",

@@ -12,10 +12,9 @@ ROOT = Path(statsmodels_lmm.__file__).parent
 ROOMS = """
 exceptions keywords display
 core.algebra core.families core.structures core.rows core.residuals core.engines
-core.criteria core.search core.uncertainty core.resampling core.many
-inputs relationship random residual formula markup inference batches graphics results
-many
-models mixedlm reporting
+core.criteria core.search core.uncertainty core.resampling core.many core.scans
+inputs relationship random residual formula markup inference batches scan graphics
+results many models mixedlm reporting
 """.split()
 """In the order in which a fit walks through them."""
 

@@ -26,6 +26,7 @@ from statsmodels_lmm.graphics.random_effects import (
     plot_random_effects_correlation,
     plot_random_effects_qq,
 )
+from statsmodels_lmm.graphics.scans import plot_manhattan, plot_scan_qq
 from statsmodels_lmm.graphics.shrinkage import plot_shrinkage
 from statsmodels_lmm.graphics.variance_shares import plot_variance_shares
 from statsmodels_lmm.graphics.variogram import plot_variogram
@@ -39,6 +40,7 @@ __all__ = [
     "plot_effects",
     "plot_groups",
     "plot_influence",
+    "plot_manhattan",
     "plot_power",
     "plot_profile",
     "plot_profile_density",
@@ -50,6 +52,7 @@ __all__ = [
     "plot_residuals",
     "plot_residuals_qq",
     "plot_scale_location",
+    "plot_scan_qq",
     "plot_shrinkage",
     "plot_simulated_residuals",
     "plot_variance_shares",

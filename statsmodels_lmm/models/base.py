@@ -42,6 +42,7 @@ from statsmodels_lmm.random.terms import as_terms, function_term
 from statsmodels_lmm.random.variance_components import group_term
 from statsmodels_lmm.residual.covariance import following_fitted
 from statsmodels_lmm.residual.from_arrays import array_errors
+from statsmodels_lmm.scan import predictors
 
 
 class MixedModel(Brief, LikelihoodModel):
@@ -193,6 +194,8 @@ class MixedModel(Brief, LikelihoodModel):
         self._data_attr.extend([*self._sides, "formula_offset"])
         self._forget()
         self._last_theta = None
+
+    scan_predictors = predictors.scan_predictors
 
     def __getattr__(self, name):
         results = getattr(type(self), "_results_classes", (None,))[0]
@@ -408,21 +411,23 @@ class MixedModel(Brief, LikelihoodModel):
             raise unknown_arguments(kwargs)
         if residual is not None or dispersion is not None or power_of_fitted:
             cls._require_errors()
-        if cls._sums_rows and is_lazy(data):
+        in_memory = {
+            "relationship": relationship,
+            "relationship_inverse": relationship_inverse,
+            "groups": groups,
+            "re_formula": re_formula,
+            "vc_formula": vc_formula,
+            "residual": residual,
+            "dispersion": dispersion,
+            "power_of_fitted": power_of_fitted or None,
+        }
+        needs_rows = any(value is not None for value in in_memory.values())
+        if cls._sums_rows and is_lazy(data, collected=needs_rows):
             sums = sums_of_rows(
                 formula,
                 data,
                 BATCH_SIZE,
-                in_memory={
-                    "relationship": relationship,
-                    "relationship_inverse": relationship_inverse,
-                    "groups": groups,
-                    "re_formula": re_formula,
-                    "vc_formula": vc_formula,
-                    "residual": residual,
-                    "dispersion": dispersion,
-                    "power_of_fitted": power_of_fitted,
-                },
+                in_memory=in_memory,
                 depth=1,
                 **sides,
                 subset=subset,

@@ -15,7 +15,7 @@ from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm  # noqa: E402
 
 DATA = load("sleepstudy")
 ELSEWHERE = {"plot_bootstrap", "plot_power", "plot_variogram"}
-ELSEWHERE |= {"plot_pvalues", "plot_volcano"}
+ELSEWHERE |= {"plot_pvalues", "plot_volcano", "plot_manhattan", "plot_scan_qq"}
 """Pictures of other objects, or of models with correlated errors."""
 
 ARGUMENTS = {"plot_effects": ("Days",), "plot_profile_pairs": ("fixed",)}

@@ -349,8 +349,40 @@ def from_rows(products, roots):
     """
     elimination = products.eliminate(roots, closely=True)
     inverse = elimination.selected_inverse()
-    terms, left = products.plan.terms, products.rows.columns()
-    change, projected = inverse.projected, [0.0] * len(terms)
+    columns = products.rows.columns()
+    spread, projected, spherical = spread_rows(elimination, columns, inverse.projected)
+    modes = tuple(root @ u for root, u in zip(roots, spherical))
+    return (
+        replace(elimination, gram=spread.T @ spread),
+        replace(inverse, projected=tuple(projected), modes=modes),
+        spread,
+    )
+
+
+def spread_rows(elimination, columns, change=None):
+    """
+    Rows with cross-products C'V^-1 C of columns C, from two passes over their rows.
+
+    Parameters
+    ----------
+    elimination : Elimination
+        The factorized system.
+    columns : ndarray
+        C, shape (n, m).
+    change : sequence of ndarray, optional
+        Z_i'V^-1 C, if known, shapes (l_i, k_i, m).
+
+    Returns
+    -------
+    spread : ndarray
+        [E; U] with E = C - Z L U and U = L'Z'V^-1 C, shape (n + q, m).
+    projected, spherical : list of ndarray
+        Z_i'V^-1 C, refined, and the U of each term, shapes (l_i, k_i, m).
+    """
+    terms, roots = elimination.products.plan.terms, elimination.roots
+    if change is None:
+        change = elimination.project([term.level_sums(columns) for term in terms])
+    left, projected = columns, [0.0] * len(terms)
     for again in (True, False):
         projected = [t + c for t, c in zip(projected, change)]
         for term, root, c in zip(terms, roots, change):
@@ -361,9 +393,4 @@ def from_rows(products, roots):
             change = elimination.project(rest)
     spherical = [root.T @ t for root, t in zip(roots, projected)]
     spread = np.vstack([left, *(u.reshape(-1, u.shape[-1]) for u in spherical)])
-    modes = tuple(root @ u for root, u in zip(roots, spherical))
-    return (
-        replace(elimination, gram=spread.T @ spread),
-        replace(inverse, projected=tuple(projected), modes=modes),
-        spread,
-    )
+    return spread, projected, spherical

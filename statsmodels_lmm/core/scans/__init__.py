@@ -1,0 +1,1 @@
+"""Many candidate columns, each beside the fixed effects of one model."""

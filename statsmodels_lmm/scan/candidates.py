@@ -1,0 +1,286 @@
+"""Candidates from arrays, sparse matrices, tables and files, a block at a time."""
+
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.inputs.alignment import SHOWN, row_positions
+from statsmodels_lmm.inputs.plain_arrays import numeric
+
+BED_MISSING = -127
+"""The code of a missing genotype in int8 arrays of bed-reader."""
+
+LARGEST_COUNT = 2
+"""Largest number of copies of an allele in a genotype."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """
+    Some of the candidates.
+
+    Parameters
+    ----------
+    values : ndarray
+        NaN where missing, shape (n, r).
+    missing : ndarray or None
+        Where values are missing, shape (n, r); None if nowhere.
+    """
+
+    values: np.ndarray
+    missing: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """
+    Candidates that are read a block at a time.
+
+    Parameters
+    ----------
+    source : object
+        Anything two-dimensional with a shape and slices of columns.
+    names : Index
+        Names of the candidates, shape (m,).
+    rows : ndarray or None
+        Position in the source of each row of the model; None if they are in order.
+    are_counts : bool
+        Whether values are copies of an allele, 0 to 2.
+    missing_code : int, optional
+        The code of a missing count.
+    positions : DataFrame, optional
+        Chromosome and position of each candidate, if the source has them.
+    """
+
+    source: Any
+    names: pd.Index
+    rows: np.ndarray | None
+    are_counts: bool
+    missing_code: int | None
+    positions: pd.DataFrame | None = None
+
+    def __len__(self):
+        return len(self.names)
+
+    def block(self, which):
+        """
+        Read some candidates.
+
+        Parameters
+        ----------
+        which : ndarray
+            Their positions, ascending.
+
+        Returns
+        -------
+        Block
+
+        Raises
+        ------
+        DataError
+            If a value is infinite or a count is out of range.
+        """
+        values = _columns(self.source, which)
+        if not self.are_counts:
+            first, last = self.names[which[[0, -1]]]
+            values = numeric(values, f"the candidates {first} to {last}")
+        if self.rows is not None:
+            values = values[self.rows]
+        if self.are_counts:
+            return self._of_counts(np.asarray(values), which)
+        missing = np.isnan(values)
+        if np.isinf(values).any():
+            at = which[np.isinf(values).any(axis=0).argmax()]
+            raise DataError(f"the candidate {self.names[at]} has infinite values")
+        return Block(values, missing if missing.any() else None)
+
+    def _of_counts(self, counts, which):
+        """Counts as numbers, checked."""
+        values = counts.astype(float)
+        inside = (counts >= 0) & (counts <= LARGEST_COUNT)
+        if inside.all():
+            return Block(values, None)
+        missing = counts == self.missing_code
+        outside = ~(inside | missing)
+        if outside.any():
+            row, column = np.argwhere(outside)[0]
+            raise DataError(
+                f"the candidate {self.names[which[column]]} has the code "
+                f"{counts[row, column]}, which is no number of copies from 0 to "
+                f"{LARGEST_COUNT}; if it stands for a missing value, give "
+                f"missing_code={counts[row, column]}, and if the values are not "
+                "counts, convert them to another type than int8"
+            )
+        values[missing] = np.nan
+        return Block(values, missing)
+
+
+def read_candidates(given, model, names=None, missing_code=None, by=None):
+    """
+    Find out what the candidates are, without reading them.
+
+    Parameters
+    ----------
+    given : array_like, sparse array, DataFrame, str or path
+        See `scan_predictors`.
+    model : CrossedMixedLM
+        The model, for its rows.
+    names : sequence, optional
+        Names of the candidates.
+    missing_code : int, optional
+        The code of a missing count.
+    by : str, optional
+        The grouping factor whose levels are the rows of the candidates.
+
+    Returns
+    -------
+    Candidates
+
+    Raises
+    ------
+    DataError
+        If rows do not match those of the model, or a name appears twice.
+    ImportError
+        If a file needs a package that is not installed.
+    """
+    labels = positions = None
+    if isinstance(given, str | PathLike):
+        given, labels, own, positions = _open_bed(fspath(given))
+        missing_code = BED_MISSING
+    elif isinstance(given, pd.DataFrame):
+        own, labels = given.columns, given.index
+    elif sparse.issparse(given):
+        own, given = None, given.tocsc()
+    else:
+        own = None
+        if not hasattr(given, "shape"):
+            given = np.asarray(given)
+    shape = given.shape
+    if len(shape) != 2:
+        raise DataError(
+            f"the candidates have shape {tuple(shape)}; give one column for each, "
+            "shape (rows, candidates)"
+        )
+    if names is None:
+        names = pd.RangeIndex(shape[1]) if own is None else own
+    names = pd.Index(names)
+    if len(names) != shape[1]:
+        raise DataError(f"there are {len(names)} names for {shape[1]} candidates")
+    if not names.is_unique:
+        twice = names[names.duplicated()].unique()
+        listed = ", ".join(map(str, twice[:SHOWN]))
+        raise DataError(
+            f"names of candidates appear twice: {listed}"
+            + (", ..." if len(twice) > SHOWN else "")
+        )
+    rows = _rows(labels, shape[0], model, by)
+    are_counts = _is_int8(given)
+    code = BED_MISSING if missing_code is None else missing_code
+    return Candidates(given, names, rows, are_counts, code, positions)
+
+
+def _columns(source, which):
+    """Columns of a source, by a slice where they are adjacent."""
+    adjacent = which[-1] - which[0] + 1 == len(which)
+    where = slice(int(which[0]), int(which[-1]) + 1) if adjacent else which
+    if isinstance(source, pd.DataFrame):
+        part = source.iloc[:, where]
+        return part.to_numpy() if _is_int8(source) else part
+    part = source[:, where]
+    return part.toarray() if sparse.issparse(part) else part
+
+
+def _is_int8(source):
+    """Whether values are stored as genotypes are."""
+    if isinstance(source, pd.DataFrame):
+        return bool(len(source.columns)) and all(d == np.int8 for d in source.dtypes)
+    return getattr(source, "dtype", None) == np.int8
+
+
+def _rows(labels, count, model, by):
+    """Positions among the rows of the candidates of each row of the model."""
+    if by is not None:
+        return _rows_by(labels, count, model, by)
+    own = model.data.row_labels
+    positions = row_positions(labels, own, "the candidates")
+    if positions is None and count != model.nobs:
+        dropped = ""
+        if model.n_dropped:
+            dropped = (
+                f", which left out {model.n_dropped} incomplete ones; give a DataFrame "
+                "with the labels of the rows"
+            )
+        raise DataError(
+            f"the candidates have {count} rows but the model {model.nobs}{dropped}"
+        )
+    return positions
+
+
+def _rows_by(labels, count, model, by):
+    """Positions of rows by the levels of a grouping factor."""
+    factors = {effects.name: effects for effects in model.random}
+    if by not in factors:
+        raise DataError(
+            f"by={by!r} is no grouping factor; the model has {', '.join(factors)}"
+        )
+    effects = factors[by]
+    codes = effects.grouped.codes
+    if labels is None:
+        if count != len(effects.levels):
+            raise DataError(
+                f"the candidates have {count} rows but {by} has "
+                f"{len(effects.levels)} levels"
+            )
+        return codes
+    if not labels.is_unique:
+        raise DataError(f"a level of {by} has several rows among the candidates")
+    positions = labels.get_indexer(effects.levels)[codes]
+    if (positions < 0).any():
+        absent = effects.levels[np.unique(codes[positions < 0])]
+        listed = ", ".join(map(str, absent[:SHOWN]))
+        raise DataError(
+            f"the candidates have no row for {len(absent)} levels of {by}: {listed}"
+            + (", ..." if len(absent) > SHOWN else "")
+        )
+    return positions
+
+
+class BedColumns:
+    """
+    Genotypes of a PLINK file, which are read when they are sliced.
+
+    Parameters
+    ----------
+    bed : bed_reader.open_bed
+        The open file.
+    """
+
+    dtype = np.dtype(np.int8)
+
+    def __init__(self, bed):
+        self.bed, self.shape = bed, bed.shape
+
+    def __getitem__(self, place):
+        return self.bed.read(index=place, dtype="int8", num_threads=1)
+
+
+def _open_bed(path):
+    """Genotypes of a PLINK file with the labels of people, names and positions."""
+    try:
+        from bed_reader import open_bed
+    except ImportError:
+        raise ImportError(
+            "PLINK files need bed-reader; install it with: "
+            "pip install 'statsmodels_lmm[genotypes]'"
+        ) from None
+    bed = open_bed(path)
+    names = pd.Index(bed.sid)
+    positions = pd.DataFrame(
+        {"chromosome": bed.chromosome, "position": bed.bp_position}, names
+    )
+    return BedColumns(bed), pd.Index(bed.iid), names, positions

@@ -1,0 +1,182 @@
+"""Candidates from every kind of source."""
+
+import sys
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+from scan_cases import genotypes, people
+from scipy import sparse
+
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.scan.candidates import read_candidates
+
+DATA, KINSHIP = people(8)
+COUNTS = genotypes(DATA, 6)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return crossedmixedlm("trait ~ sex + (1 | id)", DATA, relationship={"id": KINSHIP})
+
+
+class Stored:
+    """Columns that can only be sliced, as those of a file."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.dtype = values, values.shape, values.dtype
+
+    def __getitem__(self, place):
+        rows, columns = place
+        assert rows == slice(None)
+        assert isinstance(columns, slice)
+        return self.values[:, columns]
+
+
+def everywhere(model, given, **options):
+    read = read_candidates(given, model, **options)
+    return read, read.block(np.arange(len(read)))
+
+
+@pytest.mark.parametrize(
+    "kind", [np.asarray, sparse.csr_array, sparse.coo_array, Stored, np.ndarray.tolist]
+)
+@pytest.mark.parametrize("dtype", [np.int8, float, np.float32, np.int64])
+def test_all_kinds_hold_the_same_values(model, kind, dtype):
+    values = COUNTS.to_numpy().astype(dtype)
+    read, block = everywhere(model, kind(values))
+    assert block.values.dtype == float
+    assert np.array_equal(block.values, values)
+    assert block.missing is None
+    assert read.are_counts == (dtype == np.int8 and kind is not np.ndarray.tolist)
+    assert list(read.names) == list(range(6))
+    some = read_candidates(np.asarray(values), model).block(np.array([1, 4]))
+    assert np.array_equal(some.values, values[:, [1, 4]])
+
+
+def test_a_block_is_a_copy(model):
+    values = COUNTS.to_numpy(float)
+    _, block = everywhere(model, values)
+    block.values[:] = 0.0
+    assert values.any()
+
+
+def test_a_table_is_aligned_by_its_index(model):
+    shuffled = COUNTS.sample(frac=1.0, random_state=1)
+    more = pd.concat([shuffled, shuffled.iloc[:1].rename({shuffled.index[0]: "new"})])
+    for frame in (COUNTS, shuffled, more, more.astype(float)):
+        read, block = everywhere(model, frame)
+        assert np.array_equal(block.values, COUNTS.to_numpy())
+        assert list(read.names) == list(COUNTS.columns)
+
+
+def test_columns_of_a_table_may_be_of_any_numeric_kind(model):
+    frame = COUNTS.astype(float).assign(snp000=COUNTS["snp000"].astype("Int64"))
+    frame.iloc[2, 0] = pd.NA
+    _, block = everywhere(model, frame)
+    assert np.isnan(block.values[2, 0])
+    assert block.missing.sum() == 1
+    with pytest.raises(DataError, match="snp001"):
+        everywhere(model, frame.assign(snp001="a"))
+
+
+def test_missing_codes(model):
+    values = COUNTS.to_numpy().copy()
+    values[3, 2] = -127
+    _, block = everywhere(model, values)
+    assert np.argwhere(block.missing).tolist() == [[3, 2]]
+    assert np.isnan(block.values[3, 2])
+    values[3, 2] = 3
+    _, block = everywhere(model, values, missing_code=3)
+    assert np.isnan(block.values[3, 2])
+    with pytest.raises(DataError, match=r"2 has the code 3.*missing_code=3"):
+        everywhere(model, values)
+
+
+def test_infinite_values_are_named(model):
+    values = COUNTS.to_numpy(float, copy=True)
+    values[1, 4] = np.inf
+    with pytest.raises(DataError, match="candidate 4 has infinite"):
+        everywhere(model, values)
+
+
+def test_what_does_not_fit_is_named(model):
+    values = COUNTS.to_numpy()
+    with pytest.raises(DataError, match="47 rows but the model 48"):
+        read_candidates(values[:47], model)
+    with pytest.raises(DataError, match="one column for each"):
+        read_candidates(values[:, 0], model)
+    with pytest.raises(DataError, match="5 names for 6 candidates"):
+        read_candidates(values, model, names=list("abcde"))
+    with pytest.raises(DataError, match="appear twice: b"):
+        read_candidates(values, model, names=list("abbdef"))
+    with pytest.raises(DataError, match="no value for 48 of 48 rows"):
+        read_candidates(COUNTS.set_axis(range(1, 49)), model)
+
+
+def test_rows_that_the_model_left_out():
+    data = DATA.assign(trait=DATA["trait"].mask(DATA.index == "row3"))
+    model = crossedmixedlm("trait ~ (1 | id)", data, relationship={"id": KINSHIP})
+    _, block = everywhere(model, COUNTS)
+    assert np.array_equal(block.values, COUNTS.drop("row3").to_numpy())
+    with pytest.raises(DataError, match="left out 1 incomplete"):
+        read_candidates(COUNTS.to_numpy(), model)
+
+
+def test_rows_by_the_levels_of_a_factor():
+    twice = pd.concat([DATA, DATA.assign(trait=DATA["trait"] + 1.0)])
+    twice = twice.reset_index(drop=True)
+    model = crossedmixedlm("trait ~ (1 | id)", twice, relationship={"id": KINSHIP})
+    of_people = COUNTS.set_axis(DATA["id"])
+    expected = np.vstack([COUNTS, COUNTS])
+    shuffled = of_people.sample(frac=1.0, random_state=2)
+    for given in (of_people, shuffled):
+        _, block = everywhere(model, given, by="id")
+        assert np.array_equal(block.values, expected)
+    ordered = of_people.loc[model.random[0].levels].to_numpy()
+    _, block = everywhere(model, ordered, by="id")
+    assert np.array_equal(block.values, expected)
+    with pytest.raises(DataError, match="no row for 1 levels of id: p"):
+        read_candidates(of_people.iloc[1:], model, by="id")
+    with pytest.raises(DataError, match="several rows"):
+        read_candidates(pd.concat([of_people, of_people]), model, by="id")
+    with pytest.raises(DataError, match="3 rows but id has 48 levels"):
+        read_candidates(ordered[:3], model, by="id")
+    with pytest.raises(DataError, match="by='who' is no grouping factor"):
+        read_candidates(ordered, model, by="who")
+
+
+class OpenBed:
+    """What bed-reader returns, with people in another order."""
+
+    def __init__(self, path):
+        shuffled = COUNTS.sample(frac=1.0, random_state=3)
+        self.values, self.iid = shuffled.to_numpy(), shuffled.index.to_numpy()
+        self.shape, self.sid = self.values.shape, np.array(COUNTS.columns)
+        self.chromosome = np.array(list("111222"))
+        self.bp_position = np.arange(6)
+
+    def read(self, index, dtype, num_threads):
+        assert dtype == "int8"
+        return self.values[index]
+
+
+def test_a_plink_file(model, monkeypatch):
+    package = types.ModuleType("bed_reader")
+    package.open_bed = OpenBed
+    monkeypatch.setitem(sys.modules, "bed_reader", package)
+    read, block = everywhere(model, "some.bed")
+    assert np.array_equal(block.values, COUNTS.to_numpy())
+    assert list(read.names) == list(COUNTS.columns)
+    assert read.positions.loc["snp003"].tolist() == ["2", 3]
+    assert read.are_counts
+    table = model.scan_predictors("some.bed").table
+    assert table["chromosome"].tolist() == list("111222")
+
+
+def test_a_plink_file_needs_its_extra(model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bed_reader", None)
+    with pytest.raises(ImportError, match=r"statsmodels_lmm\[genotypes\]"):
+        read_candidates("some.bed", model)
