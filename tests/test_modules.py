@@ -12,7 +12,6 @@ ELSEWHERE = {
     "test_constrained": "constraints",
     "test_related_effects": "level_covariance raw_effects",
     "test_several_starts": "saturation",
-    "test_engines": "model_rows",
     "test_growing_sums": "growing_links",
     "test_krylov_elimination": "krylov_engine krylov_inverse krylov_products "
     "linked_forms",

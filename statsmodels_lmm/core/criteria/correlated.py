@@ -320,7 +320,10 @@ class Correlated(Criterion):
         products, errors = self._combined(phi.values)
         if products is None:
             return None
-        plain = profiled_deviance(products, factors, self.reml)
+        try:
+            plain = profiled_deviance(products, factors, self.reml)
+        except np.linalg.LinAlgError:  # by subtraction; the rows may tell more
+            return None
         if subtraction_error(products.nobs, plain.nu, plain.squares) > VISIBLE:
             return None
         whitening = self.model.at(phi.values)
