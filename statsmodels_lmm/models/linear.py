@@ -297,35 +297,34 @@ class CrossedMixedLM(FromBatches, MixedModel):
         )
         settings = Settings(maxiter=int(maxiter), tol=float(tol))
         choice = EngineChoice.of(engine, probes, rng)
-        exact = exactly(self)
-        model = choice.model_for(exact)
-        if self.residual is not None:
+        wrapper = self._results_classes[1]
+        if self.residual is None:
+            fitted = self._fit_by_engine(choice, bool(reml), start_params, settings)
+        else:
+            choice.model_for(self)  # raises if the engine is not for such errors
             if groups is not None:
                 require_independent_errors(self, ROBUST)
             if self.residual.follows_fitted and start_params is None:
                 fitted = self._fit_to_fitted(bool(reml), settings)
             else:
                 fitted = self._fit_with_errors(bool(reml), start_params, settings)
-            warn_after_fit(fitted)
-            return self._results_classes[1](fitted._by(df_method))
+        warn_after_fit(fitted)
+        if groups is not None:
+            fitted = fitted.with_cov_type(cov_type, groups)
+        return wrapper(fitted._by(df_method))
+
+    def _fit_by_engine(self, choice, reml, start_params, settings):
+        """The results of a model whose errors are independent and of equal variance."""
         try:
-            if model is not exact:
-                found = model._searched(bool(reml), start_params, settings, choice)
-                if choice.may_polish(model._cross[1]):
-                    start, before = model._units.of_user(found[0].factors), found[1]
-                    model = exact
-                    found = model._searched(bool(reml), start, settings, is_found=True)
-                    found = found[0], after(before, found[1])
-            else:
-                found = model._searched(bool(reml), start_params, settings)
+            model, deviance, optimum = self._optimum(
+                choice, reml, start_params, settings
+            )
         except np.linalg.LinAlgError:
             raise _undefined(start_params) from None
         except MemoryError as error:
             raise told_of_krylov(error, [r.grouped for r in self.random]) from None
-        deviance, optimum = found
         _, products = model._sufficient_statistics()
         units, idle = model._units, model._idle
-        random = units.of_plan(self.random)
         if products.is_stochastic:
             deviance = with_value(deviance, choice.is_fixed)
             settle(model, deviance)
@@ -334,15 +333,24 @@ class CrossedMixedLM(FromBatches, MixedModel):
             raise DataError(NO_MAXIMUM)
         if deviance.scale < NOTHING_LEFT:
             raise DataError(NO_RESIDUAL)
-        results, wrapper = self._results_classes
+        random = units.of_plan(self.random)
         optimum = units.optimum(optimum, deviance.factors)
         uninformative = tuple(random[i].name for i in idle)
-        fitted = results(model, units, deviance, optimum, uninformative)
         self._last_theta = model._last_theta = optimum.theta
-        warn_after_fit(fitted)
-        if groups is not None:
-            fitted = fitted.with_cov_type(cov_type, groups)
-        return wrapper(fitted._by(df_method))
+        return self._results_classes[0](model, units, deviance, optimum, uninformative)
+
+    def _optimum(self, choice, reml, start_params, settings):
+        """The model with the engine of the last search, and that search."""
+        exact = exactly(self)
+        model = choice.model_for(exact)
+        if model is exact:
+            return model, *model._searched(reml, start_params, settings)
+        deviance, optimum = model._searched(reml, start_params, settings, choice)
+        if not choice.may_polish(model._cross[1]):
+            return model, deviance, optimum
+        start = model._units.of_user(deviance.factors)
+        deviance, polished = exact._searched(reml, start, settings, is_found=True)
+        return exact, deviance, after(optimum, polished)
 
     @property
     def _idle(self):
