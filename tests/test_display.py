@@ -234,6 +234,7 @@ def test_completion_leaves_out_what_statsmodels_needs(fits, name):
 def test_a_figure_is_shown_once(own, fits):
     plt = pytest.importorskip("matplotlib.pyplot")
     formatters = pytest.importorskip("IPython.core.formatters")
+    plt.close("all")
     before = plt.get_backend()
     plt.switch_backend("module://matplotlib_inline.backend_inline")
     try:
