@@ -12,7 +12,7 @@ ROOT = Path(statsmodels_lmm.__file__).parent
 ROOMS = """
 exceptions keywords display
 core.algebra core.families core.structures core.rows core.residuals core.engines
-core.criteria core.search core.uncertainty core.resampling
+core.criteria core.search core.penalized core.uncertainty core.resampling
 inputs relationship random residual formula markup inference graphics results models
 mixedlm reporting
 """.split()
