@@ -26,6 +26,7 @@ ELSEWHERE = {
     "test_correlated": "projection_forms spread_effects",
     "test_correlations": "antedependence moving_average partial_autocorrelations "
     "toeplitz",
+    "test_path": "criterion objective wide_columns",
     "test_residual_structures": "autoregressive compound unstructured",
     "test_times_of_errors": "coordinates",
     "test_whitening": "block_roots second_order",
@@ -71,6 +72,8 @@ ELSEWHERE = {
     # models, results and pictures
     "test_arguments": "layout mixedlm_terms",
     "test_fit": "coefficients model penalized",
+    "test_regularized_path": "lasso problem regularized",
+    "test_selected": "folds parts penalized_fits stability",
     "test_mediation_and_imputation": "distribution",
     "test_old_pickles": "old_names",
     "test_estimates": "effects",

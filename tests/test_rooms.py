@@ -13,7 +13,8 @@ ROOMS = """
 exceptions keywords display
 core.algebra core.families core.structures core.rows core.residuals core.engines
 core.criteria core.search core.penalized core.uncertainty core.resampling
-inputs relationship random residual formula markup inference graphics results models
+inputs relationship random residual formula markup inference graphics results
+regularized models
 mixedlm reporting
 """.split()
 """In the order in which a fit walks through them."""

@@ -27,8 +27,10 @@ from statsmodels_lmm.inference.requirements import (
 from statsmodels_lmm.keywords import METHOD, NO_NODES, refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
+from statsmodels_lmm.models.penalized_fits import PenalizedFits
 from statsmodels_lmm.models.validation import (
     check_maxiter,
+    check_number_of_columns,
     check_range,
     check_residual,
     warn_after_fit,
@@ -62,7 +64,15 @@ NO_MAXIMUM = (
 )
 
 
-class CrossedMixedLM(MixedModel):
+CHOOSE = "; fit_regularized() chooses among more columns than rows"
+
+OF_PENALIZED = (
+    "a model with penalized columns is fitted by fit_regularized(), which chooses "
+    "among them, or fit_regularized_path()"
+)
+
+
+class CrossedMixedLM(PenalizedFits, MixedModel):
     r"""
     Linear mixed model with crossed, nested or partially crossed random effects.
 
@@ -109,6 +119,9 @@ class CrossedMixedLM(MixedModel):
         constant, shape (n,) or (n, s).
     power_of_fitted : bool, optional
         See `from_formula`.
+    penalized : DataFrame, array or sparse matrix, optional
+        Further columns of the fixed effects, of any type and number, among which
+        `fit_regularized` chooses. They are not copied.
     groups, exog_re, exog_vc : optional
         One grouping factor, its effect columns and its variance components, as in
         statsmodels' MixedLM, instead of `random`.
@@ -142,6 +155,8 @@ class CrossedMixedLM(MixedModel):
     """
 
     _results_classes = CrossedMixedLMResults, CrossedMixedLMResultsWrapper
+    _own_arguments: tuple = ("penalized",)
+    _sides = ("weights", "offset", "penalized_rows")
 
     def _forget(self):
         """Discard standardized data and cross-products; they are formed when needed."""
@@ -498,6 +513,9 @@ class CrossedMixedLM(MixedModel):
     def _standardized(self):
         """The standardized data, checked."""
         require_data(self, "a fit")
+        if self.penalized is not None:
+            raise DataError(OF_PENALIZED)
+        check_number_of_columns(self.exog, CHOOSE)
         endog = self.endog if self.offset is None else self.endog - self.offset
         factors = [r.grouped for r in self.random]
         data = self._design.standardize(endog, self.exog, factors, self.weights)

@@ -133,6 +133,11 @@ class _Support:
 class _Objective:
     """What both objectives share."""
 
+    loosened: Any
+    stiffened: Any
+    scale_of: Any
+    on: Any
+
     def solve(self, gram, nobs, penalty, lasso, start, largest=np.inf):
         """
         Minimize over coefficients and residual variance.

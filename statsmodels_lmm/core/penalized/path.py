@@ -113,7 +113,9 @@ class PenalizedProblem:
         r, limits = self.exog.shape[1], self.l1 * self.weights
         working = near.chosen
         if previous is not None:
-            strong = np.abs(near.pulls) >= limits * (2.0 * amount - previous)
+            # after a long step the rule would admit every column
+            strong = limits * max(2.0 * amount - previous, 0.5 * amount)
+            strong = np.abs(near.pulls) >= strong
             working = np.union1d(working, np.flatnonzero(strong))
         start, factors = near.expanded(working, r), near.deviance.factors
         for rounds in range(1, MAX_ROUNDS + 1):

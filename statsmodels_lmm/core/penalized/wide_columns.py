@@ -7,6 +7,7 @@ memory map, or sparse.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from scipy import sparse
 
 BLOCK = 4_000_000
 """Number of entries converted to double precision at a time."""
+
+ALIKE = 1e-10
+"""Relative difference up to which columns may be equal."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,34 @@ class WideColumns:
         out[usable] /= self.sizes[usable]
         out[~usable] = 0.0
         return out
+
+    @cached_property
+    def equal_columns(self):
+        """
+        Columns that are equal to one before them, up to sign and units.
+
+        Equal columns have equal products with a vector, so that few need be compared.
+
+        Returns
+        -------
+        list of (int, int)
+            The first of the equal columns, and another.
+        """
+        v = np.random.default_rng(0).standard_normal(self.shape[0])
+        size = np.abs(self.transposed_times(v))
+        order = np.argsort(size, kind="stable")
+        order = order[size[order] > 0.0]
+        starts = np.diff(size[order]) > ALIKE * size[order][1:]
+        found = []
+        for alike in np.split(order, np.flatnonzero(starts) + 1):
+            while len(alike) > 1:
+                alike = np.sort(alike)
+                block = self.take(alike)
+                block = block / np.linalg.norm(block, axis=0)
+                same = np.abs(block[:, 0] @ block) > 1.0 - ALIKE
+                found += [(int(alike[0]), int(j)) for j in alike[same][1:]]
+                alike = alike[~same]
+        return sorted(found, key=lambda pair: pair[1])
 
     def take(self, columns):
         """

@@ -179,6 +179,30 @@ def test_the_scaled_path_does_not_depend_on_the_unit_of_the_response():
     assert all(f.optimum.certified and f.violation < 1e-8 for f in paths[0])
 
 
+def test_a_long_step_and_columns_never_chosen():
+    y, x, terms = sample(seed=7)
+    weights = np.ones(x.shape[1])
+    weights[1] = np.inf
+    task = problem(y, x, terms, weights=weights)
+    null = task.without_columns()
+    largest = task.largest_amount(null)
+    fit = task.at(0.3 * largest, null, previous=largest)
+    assert fit.deviance.elimination.gram.shape[0] < x.shape[1] / 2
+    assert 1 not in fit.chosen
+    stepwise = task.path(largest * np.array([0.8, 0.6, 0.4, 0.3]), null=null)[-1]
+    np.testing.assert_array_equal(fit.chosen, stepwise.chosen)
+    np.testing.assert_allclose(fit.coefficients, stepwise.coefficients, rtol=1e-6)
+
+
+def test_equal_columns_are_found():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, 8))
+    x[:, 6], x[:, 7], x[:, 5] = 3.0 - 2.0 * x[:, 1], x[:, 1], 4.0
+    x[:, 4] = x[:, 2] + 1e-6 * x[:, 3]
+    assert WideColumns.of(x).equal_columns == [(1, 6), (1, 7)]
+    assert WideColumns.of(x, center=False).equal_columns == [(1, 7)]
+
+
 def test_a_path_ends_at_the_largest_number_of_columns():
     y, x, terms = sample(seed=7)
     task = problem(y, x, terms)
