@@ -207,6 +207,8 @@ class MixedModel(Brief, LikelihoodModel):
         lines = [self.formula_full or "a model from arrays"]
         groups = f"; groups: {groups_of(self.random)}" if self.random else ""
         lines.append(f"{self.nobs:,} rows{groups}")
+        if self.penalized is not None:
+            lines.append(f"penalized: {len(self.penalized.names):,} columns")
         if self.residual is not None:
             lines.append(f"errors: {self.residual}")
         if self.family is not None:

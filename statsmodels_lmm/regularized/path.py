@@ -335,33 +335,33 @@ def fit_path(penalized, alphas):
     largest = options.largest(n)
     amounts = [penalized.amount(alpha) for alpha in alphas]
     fits = problem.path(amounts, largest, penalized.null)
-    if not fits:
+    if options.objective == "lmmlasso":
+        fits = problem.back(list(fits), largest)
+    points = []  # fits hold their columns, so that they are not kept
+    for alpha, fit in zip(alphas, fits):
+        fit = reweighted(problem, fit, options.adaptive, largest)
+        points.append(
+            PathPoint(
+                alpha=float(alpha),
+                estimate=penalized.estimate(fit),
+                objective=penalized.objective(fit),
+                violation=fit.violation,
+                certified=bool(fit.is_proved and fit.optimum.certified),
+            )
+        )
+    if not points:
         raise DataError(
             f"at alpha={alphas[0]:.3g} more than {largest} columns would be chosen, or "
             f"nothing be left of the residual variance; alpha_max is "
             f"{penalized.alpha_max:.3g}"
         )
     notes = []
-    if len(fits) < len(alphas):
+    if len(points) < len(alphas):
         notes.append(
-            f"The path ends at alpha={alphas[len(fits) - 1]:.3g}: below it more than "
+            f"The path ends at alpha={alphas[len(points) - 1]:.3g}: below it more than "
             f"{largest} columns would be chosen, or nothing be left of the residual "
             "variance."
         )
-    if options.objective == "lmmlasso":
-        fits = problem.back(fits, largest)
-    if options.adaptive:
-        fits = [reweighted(problem, fit, options.adaptive, largest) for fit in fits]
-    points = [
-        PathPoint(
-            alpha=float(alpha),
-            estimate=penalized.estimate(fit),
-            objective=penalized.objective(fit),
-            violation=fit.violation,
-            certified=bool(fit.is_proved and fit.optimum.certified),
-        )
-        for alpha, fit in zip(alphas, fits)
-    ]
     again = problem.columns.equal_columns
     if again:
         names = penalized.columns.names

@@ -48,6 +48,10 @@ class Selection(Brief):
     def _brief(self):
         return [self.note]
 
+    def __getstate__(self):
+        """Pickle without the path, which holds all columns."""
+        return {**self.__dict__, "path": None}
+
     @property
     def note(self) -> str:
         """A sentence for the reader of a summary."""

@@ -82,5 +82,7 @@ def stability(penalized, groups, n_pairs, threshold, n_columns, rng):
 def first_columns(penalized, q):
     """The last chosen columns of a path before there are more than q, shape (m,)."""
     amounts = [penalized.amount(a) for a in grid(penalized, STEPS, LAST)]
-    fits = penalized.problem.path(amounts, q, penalized.null)
-    return fits[-1].chosen if fits else np.zeros(0, dtype=int)
+    chosen = np.zeros(0, dtype=int)
+    for fit in penalized.problem.path(amounts, q, penalized.null):
+        chosen = fit.chosen
+    return chosen

@@ -1,5 +1,7 @@
 """Fits of chosen columns, by each rule, and what they say of the choice."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -319,8 +321,6 @@ def test_scikit_learn_is_needed(model, monkeypatch):
 
 
 def test_a_model_with_penalized_columns_is_updated_and_cloned(data):
-    import pickle
-
     frame, z = data
     model = crossedmixedlm("y ~ 1 + (1 | g)", frame, penalized=z)
     wider = model.update(". ~ . + x", frame)
@@ -331,3 +331,11 @@ def test_a_model_with_penalized_columns_is_updated_and_cloned(data):
             found.params, expected.fit_regularized(0.3, refit=False).params, rtol=1e-7
         )
     assert "100 columns" in repr(model.penalized)
+    assert "penalized: 100 columns" in repr(model)
+
+
+def test_a_pickle_has_the_note_and_not_the_columns(result):
+    again = pickle.loads(pickle.dumps(result))
+    assert again.selection.note == result.selection.note
+    assert again.selection.path is None
+    assert result.selection.path is not None

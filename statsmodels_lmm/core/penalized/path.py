@@ -190,7 +190,7 @@ class PenalizedProblem:
         ratio = np.abs(null.pulls[usable]) / self.weights[usable]
         return float(ratio.max(initial=0.0) / self.l1)
 
-    def path(self, amounts, largest=np.inf, null=None, watch=None):
+    def path(self, amounts, largest=np.inf, null=None):
         """
         Fits at descending penalties, each started from the one before.
 
@@ -202,25 +202,20 @@ class PenalizedProblem:
             Number of chosen columns at which the path ends.
         null : PenalizedFit, optional
             The fit without penalized columns.
-        watch : callable, optional
-            Called with each fit.
 
-        Returns
-        -------
-        fits : list of PenalizedFit
-            One for each penalty reached.
+        Yields
+        ------
+        PenalizedFit
+            One for each penalty reached; each holds a copy of its working set.
         """
         near = self.without_columns() if null is None else null
-        previous, fits = self.largest_amount(near), []
+        previous = self.largest_amount(near)
         for amount in amounts:
             fit = self.at(amount, near, largest, previous)
             if fit is None:
-                break
-            fits.append(fit)
-            if watch is not None:
-                watch(fit)
+                return
+            yield fit
             near, previous = fit, amount
-        return fits
 
     def back(self, fits, largest=np.inf):
         """

@@ -167,7 +167,7 @@ def test_the_scaled_path_does_not_depend_on_the_unit_of_the_response():
         task = problem(unit * y, x, terms)
         null = task.without_columns()
         amounts = task.largest_amount(null) * np.logspace(0, -0.6, 12)
-        paths.append(task.path(amounts, null=null))
+        paths.append(list(task.path(amounts, null=null)))
     for one, other in zip(*paths):
         assert one.amount == pytest.approx(other.amount, rel=1e-10)
         np.testing.assert_array_equal(one.chosen, other.chosen)
@@ -189,7 +189,7 @@ def test_a_long_step_and_columns_never_chosen():
     fit = task.at(0.3 * largest, null, previous=largest)
     assert fit.deviance.elimination.gram.shape[0] < x.shape[1] / 2
     assert 1 not in fit.chosen
-    stepwise = task.path(largest * np.array([0.8, 0.6, 0.4, 0.3]), null=null)[-1]
+    *_, stepwise = task.path(largest * np.array([0.8, 0.6, 0.4, 0.3]), null=null)
     np.testing.assert_array_equal(fit.chosen, stepwise.chosen)
     np.testing.assert_allclose(fit.coefficients, stepwise.coefficients, rtol=1e-6)
 
@@ -208,7 +208,7 @@ def test_a_path_ends_at_the_largest_number_of_columns():
     task = problem(y, x, terms)
     null = task.without_columns()
     amounts = task.largest_amount(null) * np.logspace(0, -3, 40)
-    fits = task.path(amounts, largest=8, null=null)
+    fits = list(task.path(amounts, largest=8, null=null))
     assert 0 < len(fits) < 40
     assert max(len(f.chosen) for f in fits) <= 8
 
@@ -263,6 +263,6 @@ def test_the_plain_path_keeps_the_lower_of_two_minima():
     amounts = task.largest_amount(null) * np.logspace(0, -0.5, 8)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        down = task.path(amounts, largest=30, null=null)
+        down = list(task.path(amounts, largest=30, null=null))
     both = task.back(down, largest=30)
     assert all(b.value <= a.value + 1e-8 for a, b in zip(down, both))
