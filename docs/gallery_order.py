@@ -2,8 +2,8 @@
 
 STORIES = """
 priming rice lambs chicks seeds trial growth
-split_plot subjects_items repeated_measures insteval kinship contraception ticks
-blog_comments intervals
+split_plot subjects_items repeated_measures insteval kinship many_snps contraception
+ticks blog_comments intervals
 power power_logistic
 dask
 """.split()

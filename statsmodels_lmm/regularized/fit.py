@@ -19,7 +19,7 @@ STEPS = 10
 """Number of penalties on the way to one that is given."""
 
 BELOW = (0.93, 0.86, 0.7)
-"""Shares of a penalty from which the plain objective is searched upwards."""
+"""Shares of a penalty from which lower minima are searched upwards."""
 
 NAMED = "alpha is a number, one for each column, or one of {}, not {!r}"
 
@@ -28,7 +28,7 @@ def regularized_path(model, options, alphas, n_alphas, eps):
     """The path of a model, see `CrossedMixedLM.fit_regularized_path`."""
     penalized = PenalizedModel.of(model, options)
     if alphas is None:
-        alphas = grid(penalized, n_alphas, eps)
+        return fit_path(penalized, grid(penalized, n_alphas, eps), is_open=True)
     return fit_path(penalized, np.atleast_1d(alphas))
 
 
@@ -154,7 +154,8 @@ class _Task:
             path = path_to(penalized, float(alpha))
             place = int(np.flatnonzero(np.isclose(path.alphas, alpha, rtol=1e-12))[0])
             return path, place, table
-        path = fit_path(penalized, grid(penalized, self.n_alphas, self.eps))
+        alphas = grid(penalized, self.n_alphas, self.eps)
+        path = fit_path(penalized, alphas, is_open=True)
         if alpha != "cv":
             return path, path._place(alpha), table
         table = cross_validate(
@@ -195,11 +196,11 @@ def path_to(penalized, alpha):
     -------
     RegularizedPath
     """
-    above = np.geomspace(max(penalized.alpha_max, alpha), alpha, STEPS)
+    largest = penalized.alpha_max
+    above = np.geomspace(max(largest, alpha), alpha, STEPS)
     above[-1] = alpha
-    below = []
-    if penalized.options.objective == "lmmlasso":
-        below = [alpha * share for share in BELOW]
+    between = np.geomspace(alpha, min(largest, alpha), STEPS)[1:]
+    below = [*between, *(min(alpha, largest) * share for share in BELOW)]
     path = fit_path(penalized, [*above, *below])
     if path.alphas[-1] > alpha:
         raise DataError(path.notes[0] + f" It does not reach alpha={alpha:.3g}.")

@@ -17,6 +17,12 @@ from statsmodels_lmm.regularized.estimates import Estimate
 
 CRITERIA = ("ebic", "bic", "aic")
 
+LOWER = 1e-8
+"""Difference of objectives at which one minimum counts as below another."""
+
+BEYOND = 100
+"""Largest number of penalties above the first."""
+
 
 @dataclass(frozen=True)
 class PathPoint:
@@ -64,7 +70,8 @@ class RegularizedPath(Brief):
     alphas : ndarray
         Penalties lambda / n, descending.
     alpha_max : float
-        The smallest penalty at which no column is chosen.
+        The smallest penalty at which the fit without columns is a minimum. A lower one
+        may exist there and above it.
     names : Index
         Names of the penalized columns.
     """
@@ -306,9 +313,9 @@ def grid(penalized, n_alphas, eps):
     return penalized.alpha_max * np.geomspace(1.0, eps, n_alphas)
 
 
-def fit_path(penalized, alphas):
+def fit_path(penalized, alphas, is_open=False):
     """
-    Fit at descending penalties.
+    Fit at descending penalties, and once more on the way back.
 
     Parameters
     ----------
@@ -316,6 +323,9 @@ def fit_path(penalized, alphas):
         The model.
     alphas : ndarray
         Penalties, shape (m,), in any order.
+    is_open : bool, optional
+        Whether the way back leads beyond the first penalty, for as long as there is a
+        lower minimum than that without columns.
 
     Returns
     -------
@@ -333,22 +343,23 @@ def fit_path(penalized, alphas):
         raise ValueError("alphas must be positive numbers")
     n, _ = problem.columns.shape
     largest = options.largest(n)
-    amounts = [penalized.amount(alpha) for alpha in alphas]
-    fits = problem.path(amounts, largest, penalized.null)
-    if options.objective == "lmmlasso":
-        fits = problem.back(list(fits), largest)
-    points = []  # fits hold their columns, so that they are not kept
-    for alpha, fit in zip(alphas, fits):
+
+    def point(alpha, fit):
         fit = reweighted(problem, fit, options.adaptive, largest)
-        points.append(
-            PathPoint(
-                alpha=float(alpha),
-                estimate=penalized.estimate(fit),
-                objective=penalized.objective(fit),
-                violation=fit.violation,
-                certified=bool(fit.is_proved and fit.optimum.certified),
-            )
+        return PathPoint(
+            alpha=float(alpha),
+            estimate=penalized.estimate(fit),
+            objective=penalized.objective(fit),
+            violation=fit.violation,
+            certified=bool(fit.is_proved and fit.optimum.certified),
         )
+
+    # fits hold copies of their columns, so that none but the last is kept
+    points, values = [], []
+    amounts = [penalized.amount(alpha) for alpha in alphas]
+    for alpha, fit in zip(alphas, problem.path(amounts, largest, penalized.null)):
+        points.append(point(alpha, fit))
+        values.append(fit.value)
     if not points:
         raise DataError(
             f"at alpha={alphas[0]:.3g} more than {largest} columns would be chosen, or "
@@ -361,6 +372,27 @@ def fit_path(penalized, alphas):
             f"The path ends at alpha={alphas[len(points) - 1]:.3g}: below it more than "
             f"{largest} columns would be chosen, or nothing be left of the residual "
             "variance."
+        )
+    up, values = list(alphas[: len(points) - 1][::-1]), values[:-1][::-1]
+    known, lower = len(up), 0
+    if is_open and len(points) > 1:
+        more = (alphas[0] / alphas[1]) ** np.arange(1, BEYOND + 1)
+        up += list(alphas[0] * more)
+    way = problem.back([penalized.amount(alpha) for alpha in up], fit, largest)
+    for i, (alpha, other) in enumerate(zip(up, way)):
+        value = values[i] if i < known else penalized.null.value
+        if other.value < value - LOWER:
+            found, lower = point(alpha, other), lower + 1
+            if i < known:
+                points[known - 1 - i] = found
+            else:
+                points.insert(0, found)
+        elif i >= known:
+            break
+    if lower:
+        notes.append(
+            f"The objective has several minima; at {lower} penalties the lower one was "
+            "found on the way back."
         )
     again = problem.columns.equal_columns
     if again:

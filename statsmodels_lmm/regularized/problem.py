@@ -249,7 +249,7 @@ class PenalizedModel:
 
     @cached_property
     def alpha_max(self):
-        """The smallest alpha at which no column is chosen."""
+        """The smallest alpha at which the fit without columns is a minimum."""
         return self.alpha(self.problem.largest_amount(self.null))
 
     def estimate(self, fit, unit=1.0):

@@ -5,9 +5,9 @@ import pandas as pd
 
 from statsmodels_lmm.regularized.folds import groups_of_rows, halves
 from statsmodels_lmm.regularized.parts import on_rows
-from statsmodels_lmm.regularized.path import grid
+from statsmodels_lmm.regularized.path import fit_path, grid
 
-STEPS, LAST = 40, 0.1
+STEPS, LAST = 25, 0.25
 """Number of penalties for a half, and the last over the first."""
 
 
@@ -80,9 +80,8 @@ def stability(penalized, groups, n_pairs, threshold, n_columns, rng):
 
 
 def first_columns(penalized, q):
-    """The last chosen columns of a path before there are more than q, shape (m,)."""
-    amounts = [penalized.amount(a) for a in grid(penalized, STEPS, LAST)]
-    chosen = np.zeros(0, dtype=int)
-    for fit in penalized.problem.path(amounts, q, penalized.null):
-        chosen = fit.chosen
-    return chosen
+    """The largest set of at most q columns on a path, shape (m,)."""
+    path = fit_path(penalized, grid(penalized, STEPS, LAST), is_open=True)
+    each = [p.estimate.chosen for p in path.points]
+    none = np.zeros(0, dtype=int)
+    return max((c for c in each if len(c) <= q), key=len, default=none)

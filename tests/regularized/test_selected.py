@@ -137,7 +137,7 @@ def test_cross_validation_is_that_by_hand(data, cv, again):
         inside = fold != k
         part = crossedmixedlm(FORMULA, frame[inside], penalized=z[inside])
         fit = part.fit_regularized(alpha, refit=False)
-        chosen = fit.selection.path.points[-1].estimate.chosen
+        chosen = [int(name[10:-1]) for name in fit.chosen.index]
         if again:
             exog = np.column_stack([np.ones(len(frame)), frame["x"], z[:, chosen]])
             g = frame["g"].to_numpy()

@@ -217,29 +217,33 @@ class PenalizedProblem:
             yield fit
             near, previous = fit, amount
 
-    def back(self, fits, largest=np.inf):
+    def back(self, amounts, near, largest=np.inf):
         """
-        The same penalties from the last to the first, keeping the lower of two fits.
+        Fits at ascending penalties, which may be lower than those on the way down.
 
-        The plain objective has several minima; those reached from below may be lower.
+        With the covariances, either objective has several minima: without columns, the
+        random effects account for what columns could, and hold these out.
 
         Parameters
         ----------
-        fits : list of PenalizedFit
-            Of descending penalties.
+        amounts : iterable of float
+            Values of lambda, ascending.
+        near : PenalizedFit
+            The fit at a smaller penalty.
         largest : float, optional
-            As for `path`.
+            Number of chosen columns above which to end.
 
-        Returns
-        -------
-        list of PenalizedFit
+        Yields
+        ------
+        PenalizedFit
+            One for each penalty reached.
         """
-        best = list(fits)
-        for i in range(len(fits) - 2, -1, -1):
-            other = self.at(fits[i].amount, best[i + 1], largest)
-            if other is not None and other.value < best[i].value - 1e-8:
-                best[i] = other
-        return best
+        for amount in amounts:
+            fit = self.at(amount, near, largest)
+            if fit is None:
+                return
+            yield fit
+            near = fit
 
 
 @dataclass(frozen=True)

@@ -256,7 +256,7 @@ def test_weighted_residuals_are_those_of_dense_matrices():
     np.testing.assert_allclose(weighted_residuals(fit.deviance), expected, rtol=1e-9)
 
 
-def test_the_plain_path_keeps_the_lower_of_two_minima():
+def test_the_way_back_finds_lower_minima():
     y, x, terms = sample(seed=11, p=40)
     task = problem(y, x, terms, "lmmlasso")
     null = task.without_columns()
@@ -264,5 +264,8 @@ def test_the_plain_path_keeps_the_lower_of_two_minima():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         down = list(task.path(amounts, largest=30, null=null))
-    both = task.back(down, largest=30)
-    assert all(b.value <= a.value + 1e-8 for a, b in zip(down, both))
+    both = list(task.back(amounts[len(down) - 2 :: -1], down[-1], largest=30))[::-1]
+    assert len(both) == len(down) - 1
+    gains = np.array([a.value - b.value for a, b in zip(down, both)])
+    assert gains.max() > 1.0
+    assert all(b.optimum.certified and b.violation < 1e-8 for b in both)
