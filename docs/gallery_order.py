@@ -2,8 +2,8 @@
 
 STORIES = """
 priming rice lambs chicks seeds trial growth
-split_plot subjects_items repeated_measures insteval kinship scan contraception ticks
-blog_comments intervals genes
+split_plot subjects_items repeated_measures insteval kinship scan many_snps
+contraception ticks blog_comments intervals genes
 power power_logistic
 dask
 """.split()

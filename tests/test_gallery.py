@@ -170,6 +170,18 @@ def test_scan():
     assert (second.loc[near.index, "p_adjusted"].dropna() > 0.05).all()
 
 
+def test_many_snps():
+    pytest.importorskip("sklearn")
+    found = story("many_snps")
+    assert sorted(found["chosen"]) == sorted(found["causal"])
+    path, null, result = found["path"], found["null"], found["result"]
+    assert "several minima" in path.notes[-1]
+    assert path.alphas[0] > path.alpha_max
+    assert null.vcomp.iloc[0] > 1.3 * result.vcomp.iloc[0]
+    ebic = path.criteria["ebic"]
+    assert ebic.iloc[-1] > ebic.min() + 100.0
+
+
 def test_subjects_items():
     found = story("subjects_items")
     maximal, intercepts = found["maximal"], found["intercepts"]

@@ -38,6 +38,7 @@ ELSEWHERE = {
     "test_predictors": "blocks standard_models",
     "test_correlations": "antedependence moving_average partial_autocorrelations "
     "toeplitz",
+    "test_path": "criterion objective wide_columns",
     "test_residual_structures": "autoregressive compound unstructured",
     "test_limits_of_errors": "degenerate unbounded_errors",
     "test_times_of_errors": "coordinates",
@@ -89,6 +90,8 @@ ELSEWHERE = {
     # models, results and pictures
     "test_arguments": "layout mixedlm_terms",
     "test_fit": "coefficients model penalized",
+    "test_regularized_path": "lasso problem regularized",
+    "test_selected": "folds parts penalized_fits stability",
     "test_mediation_and_imputation": "distribution",
     "test_old_pickles": "old_names",
     "test_estimates": "effects",

@@ -12,9 +12,10 @@ ROOT = Path(statsmodels_lmm.__file__).parent
 ROOMS = """
 exceptions keywords display
 core.algebra core.families core.structures core.rows core.residuals core.engines
-core.criteria core.search core.uncertainty core.resampling core.many core.scans
+core.criteria core.search core.penalized core.uncertainty core.resampling core.many
+core.scans
 inputs relationship random residual formula markup inference batches scan graphics
-results many models mixedlm reporting
+results many regularized models mixedlm reporting
 """.split()
 """In the order in which a fit walks through them."""
 

@@ -117,6 +117,13 @@ class MixedLM(CrossedMixedLM):
             "`mixedlm(formula, data, groups=..., residual=...)`, which creates one"
         )
 
+    @classmethod
+    def _require_penalized(cls):
+        raise TypeError(
+            "penalized= is for CrossedMixedLM(endog, exog, groups=groups, "
+            "penalized=...), whose fit_regularized() chooses among many columns"
+        )
+
     def _set_layout(self, layout, codes, labels):
         """Set the layout of MixedLM's parameters, and name them and the groups."""
         self.layout, self.grouping = layout, (layout, codes, labels)
@@ -479,7 +486,7 @@ class MixedLM(CrossedMixedLM):
         other.layout = self.layout.with_independent(size)
         return other
 
-    def fit_regularized(
+    def fit_regularized(  # type: ignore[override]
         self,
         start_params: Any = None,
         method: str = "l1",

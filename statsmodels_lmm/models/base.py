@@ -12,6 +12,7 @@ from statsmodels.base.model import LikelihoodModel
 from statsmodels_lmm.batches.sources import BATCH_SIZE, is_lazy
 from statsmodels_lmm.core.engines.shared_design import SharedDesign
 from statsmodels_lmm.core.rows.estimability import estimability
+from statsmodels_lmm.core.rows.standardize import constant_column
 from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.display import Brief, groups_of
 from statsmodels_lmm.exceptions import DataError, FormulaError
@@ -40,6 +41,7 @@ from statsmodels_lmm.random.known_levels import known_levels
 from statsmodels_lmm.random.random_effects import RandomEffects
 from statsmodels_lmm.random.terms import as_terms, function_term
 from statsmodels_lmm.random.variance_components import group_term
+from statsmodels_lmm.regularized.columns import penalized_columns, row_numbers
 from statsmodels_lmm.residual.covariance import following_fitted
 from statsmodels_lmm.residual.from_arrays import array_errors
 from statsmodels_lmm.scan import predictors
@@ -127,9 +129,15 @@ class MixedModel(Brief, LikelihoodModel):
         residual: Any = None,
         dispersion: Any = None,
         power_of_fitted: bool = False,
+        penalized: Any = None,
         **kwargs: Any,
     ) -> None:
         source = kwargs.pop("source", None)
+        if penalized is not None:
+            self._require_penalized()
+            if kwargs.get("penalized_rows") is None:
+                kwargs["penalized_rows"] = row_numbers(penalized)
+            penalized = penalized_columns(penalized)
         if residual is not None or dispersion is not None or power_of_fitted:
             self._require_errors()
             random = () if random is None and groups is None else random
@@ -155,6 +163,8 @@ class MixedModel(Brief, LikelihoodModel):
         endog, sides = self._response(endog, sides)
         y, x = (getattr(values, "values", values) for values in (endog, exog))
         confounded, is_linear = self._confounded(sides), self.family is None
+        self.penalized = penalized
+        may_be_wide = is_linear and source is None
         if source is not None:
             self._has_response = bool(source.parsed.response)
         self.residual = errors
@@ -162,11 +172,21 @@ class MixedModel(Brief, LikelihoodModel):
             self.residual = following_fitted(errors, len(y))
         alone = self.residual is not None
         constant = not is_linear or not self._has_response
-        check_data(y, x, random, sides, check_levels, confounded, constant, alone)
+        check_data(
+            y,
+            x,
+            random,
+            sides,
+            check_levels,
+            confounded,
+            constant,
+            alone,
+            may_be_wide,
+        )
         if check_levels:
             check_errors(self.residual, random, sides["weights"])
-        if not np.shape(exog)[1]:
-            kwargs["hasconst"] = False
+        if not x.shape[1] or (x.shape[1] >= len(x) and constant_column(x) is None):
+            kwargs["hasconst"] = False  # which would be looked for among all columns
         if source is not None:
             kwargs |= {"formula": source.parsed.fixed_formula, "source": source}
             kwargs["model_spec"] = source.spec
@@ -192,6 +212,9 @@ class MixedModel(Brief, LikelihoodModel):
             self._take_formula(source)
         self._init_keys = ["random", *self._sides, "check_levels", "rank", "residual"]
         self._data_attr.extend([*self._sides, "formula_offset"])
+        if penalized is not None:
+            self._init_keys.append("penalized")
+            self._data_attr.append("penalized")
         self._forget()
         self._last_theta = None
 
@@ -210,6 +233,8 @@ class MixedModel(Brief, LikelihoodModel):
         lines = [self.formula_full or "a model from arrays"]
         groups = f"; groups: {groups_of(self.random)}" if self.random else ""
         lines.append(f"{self.nobs:,} rows{groups}")
+        if self.penalized is not None:
+            lines.append(f"penalized: {len(self.penalized.names):,} columns")
         if self.residual is not None:
             lines.append(f"errors: {self.residual}")
         if self.family is not None:
@@ -219,6 +244,10 @@ class MixedModel(Brief, LikelihoodModel):
     @classmethod
     def _require_errors(cls):
         """Raise a TypeError if errors can be neither correlated nor unequal."""
+
+    @classmethod
+    def _require_penalized(cls):
+        """Raise a TypeError if there can be no penalized columns."""
 
     def _response(self, endog, sides):
         """The response and the values of the rows, of complete rows."""
@@ -320,6 +349,7 @@ class MixedModel(Brief, LikelihoodModel):
         residual: Any = None,
         dispersion: str | None = None,
         power_of_fitted: bool = False,
+        penalized: Any = None,
         **kwargs: Any,
     ) -> Self:
         """
@@ -387,6 +417,10 @@ class MixedModel(Brief, LikelihoodModel):
             values, as of nlme's ``varPower()``. The model is then fitted again and
             again until these no longer change; the result is not a maximum of a
             likelihood, so that likelihoods cannot be compared.
+        penalized : DataFrame, array or sparse matrix, optional
+            Further columns of the fixed effects of a linear model, of which there may
+            be more than rows: `CrossedMixedLM.fit_regularized` chooses among them. A
+            DataFrame is aligned with the rows by its labels.
         **kwargs
             Not used; unknown names raise a TypeError.
 
@@ -407,6 +441,11 @@ class MixedModel(Brief, LikelihoodModel):
         rest = {name: kwargs.pop(name) for name in cls._own_arguments if name in kwargs}
         sides = {"weights": weights, "offset": offset}
         sides |= {name: kwargs.pop(name, None) for name in cls._sides[2:]}
+        if penalized is not None:
+            cls._require_penalized()
+            if sides["penalized_rows"] is None:
+                sides["penalized_rows"] = row_numbers(penalized)
+            rest["penalized"] = penalized
         if kwargs:
             raise unknown_arguments(kwargs)
         if residual is not None or dispersion is not None or power_of_fitted:
@@ -760,6 +799,12 @@ class MixedModel(Brief, LikelihoodModel):
 
     residual: Any = None
     """The covariance of the errors, an ErrorCovariance; None without one."""
+
+    penalized: Any = None
+    """Columns for `CrossedMixedLM.fit_regularized`, PenalizedColumns or None."""
+
+    penalized_rows: Any = None
+    """Their row for each row of the model, numbers of shape (n,), or None."""
 
     def __getstate__(self):
         """Pickle and copy without what can be formed again."""

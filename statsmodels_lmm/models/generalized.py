@@ -131,6 +131,12 @@ class CrossedMixedGLM(GeneralizedLikelihood):
             "family='poisson')`"
         )
 
+    @classmethod
+    def _require_penalized(cls):
+        raise TypeError(
+            "penalized= is for linear models, CrossedMixedLM and crossedmixedlm"
+        )
+
     def __init__(
         self,
         endog: Any,

@@ -40,9 +40,11 @@ from statsmodels_lmm.models.engine_choice import (
     told_of_krylov,
 )
 from statsmodels_lmm.models.from_batches import FromBatches
+from statsmodels_lmm.models.penalized_fits import PenalizedFits
 from statsmodels_lmm.models.unbounded_errors import check_bounded, check_origin
 from statsmodels_lmm.models.validation import (
     check_maxiter,
+    check_number_of_columns,
     check_range,
     check_residual,
     warn_after_fit,
@@ -77,7 +79,15 @@ NO_MAXIMUM = (
 )
 
 
-class CrossedMixedLM(FromBatches, MixedModel):
+CHOOSE = "; fit_regularized() chooses among more columns than rows"
+
+OF_PENALIZED = (
+    "a model with penalized columns is fitted by fit_regularized(), which chooses "
+    "among them, or fit_regularized_path()"
+)
+
+
+class CrossedMixedLM(FromBatches, PenalizedFits, MixedModel):
     r"""
     Linear mixed model with crossed, nested or partially crossed random effects.
 
@@ -124,6 +134,9 @@ class CrossedMixedLM(FromBatches, MixedModel):
         constant, shape (n,) or (n, s).
     power_of_fitted : bool, optional
         See `from_formula`.
+    penalized : DataFrame, array or sparse matrix, optional
+        Further columns of the fixed effects, of any type and number, among which
+        `fit_regularized` chooses. They are not copied.
     groups, exog_re, exog_vc : optional
         One grouping factor, its effect columns and its variance components, as in
         statsmodels' MixedLM, instead of `random`.
@@ -161,6 +174,8 @@ class CrossedMixedLM(FromBatches, MixedModel):
 
     _results_classes = CrossedMixedLMResults, CrossedMixedLMResultsWrapper
     _sums_rows = True
+    _own_arguments: tuple = ("penalized",)
+    _sides = ("weights", "offset", "penalized_rows")
 
     def _forget(self):
         """Discard standardized data and cross-products; they are formed when needed."""
@@ -648,10 +663,13 @@ class CrossedMixedLM(FromBatches, MixedModel):
         """The standardized data, checked."""
         require_sums(self, "a fit")
         require_response(self)
+        if self.penalized is not None:
+            raise DataError(OF_PENALIZED)
         if self.summed is not None:
             data = self._design.of_sums(self.summed)
             check_residual(self.summed.response_size, data)
         else:
+            check_number_of_columns(self.exog, CHOOSE)
             endog = self.endog if self.offset is None else self.endog - self.offset
             factors = [r.grouped for r in self.random]
             data = self._design.standardize(endog, self.exog, factors, self.weights)

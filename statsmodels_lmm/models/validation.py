@@ -90,6 +90,7 @@ def check_data(
     confounded,
     may_be_constant=False,
     alone=False,
+    may_be_wide=False,
 ):
     """
     Reject data to which a model cannot be fitted.
@@ -111,6 +112,8 @@ def check_data(
         Whether a constant response is allowed.
     alone : bool, optional
         Whether the fixed effects may stand alone.
+    may_be_wide : bool, optional
+        Whether there may be as many fixed effects as rows.
 
     Raises
     ------
@@ -132,8 +135,8 @@ def check_data(
             raise DataError(f"{what} has missing or infinite values in rows {rows}")
     if not random and not alone:
         raise DataError("a mixed model needs at least one random effect")
-    if n <= x.shape[1] and n <= np.linalg.matrix_rank(x):
-        raise DataError(f"{n} rows are too few for {x.shape[1]} fixed effects")
+    if not may_be_wide:
+        check_number_of_columns(x)
     if n > 1 and (y == y[0]).all() and not may_be_constant:
         raise DataError("the response is constant")
     for name, values in sides.items():
@@ -141,6 +144,26 @@ def check_data(
             check_row_values(values, name)
     for effects in random:
         _check_random(effects, n, check_levels, *confounded)
+
+
+def check_number_of_columns(exog, advice=""):
+    """
+    Reject a fixed design of as many independent columns as rows.
+
+    Parameters
+    ----------
+    exog : ndarray
+        Fixed design, shape (n, p).
+    advice : str, optional
+        What to do.
+
+    Raises
+    ------
+    DataError
+    """
+    n, p = exog.shape
+    if n <= p and n <= np.linalg.matrix_rank(exog):
+        raise DataError(f"{n} rows are too few for {p} fixed effects{advice}")
 
 
 def _check_random(effects, n, check_levels, reason, check_columns):

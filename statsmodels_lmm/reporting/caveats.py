@@ -18,7 +18,7 @@ def caveats(results):
     list of str
         Without a proved optimum, that there is none and why; coefficients and variances
         that are not finite, dropped or not determined; the kind of a robust covariance;
-        terms on the boundary; and overdispersion.
+        terms on the boundary; a choice of columns; and overdispersion.
     """
     lines = []
     if not results.optimum.certified:
@@ -31,5 +31,6 @@ def caveats(results):
     lines += [f"Not determined: {text}." for text in results.identification.messages]
     lines += covariance_notes(results) + boundary_notes(results)
     if results._is_gaussian:
-        return lines
+        chosen = getattr(results, "selection", None)
+        return lines if chosen is None else [*lines, chosen.note]
     return lines + limit_notes(results) + dispersion_notes(results)

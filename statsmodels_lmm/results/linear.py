@@ -89,6 +89,9 @@ class CrossedMixedLMResults(MixedResults):
     _title = "Linear Mixed Model Results"
     _of_data = "at_optimum", "_curves", "_fixed_part"
 
+    selection: Any = None
+    """How the columns were chosen by `fit_regularized`, a Selection, or None."""
+
     def __init__(self, model, units, deviance, optimum, uninformative=()):
         super().__init__(model, units, deviance, optimum, uninformative)
         self.reml = deviance.reml
@@ -189,13 +192,15 @@ class CrossedMixedLMResults(MixedResults):
         return self.resid * root / np.sqrt(self.scale)
 
     def _notes(self):
-        """What to know if the estimates are no maximum of a likelihood."""
+        """What to know of chosen columns, and if the likelihood has no maximum here."""
+        lines = [] if self.selection is None else [self.selection.note]
         errors = self.model.residual
         if errors is None or not errors.follows_fitted:
-            return monte_carlo_note(self)
+            return [*lines, *monte_carlo_note(self)]
         return [
+            *lines,
             "The errors' standard deviations follow the fitted values: the estimates "
-            "are those that repeated fits settle at, not a maximum of a likelihood."
+            "are those that repeated fits settle at, not a maximum of a likelihood.",
         ]
 
     @property

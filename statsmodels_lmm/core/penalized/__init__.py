@@ -1,0 +1,1 @@
+"""Penalized fixed effects, of which there may be more than rows."""

@@ -1,0 +1,1 @@
+"""Penalized fits of models with many fixed effects, and the choice among them."""

@@ -1,0 +1,207 @@
+"""Fits of a penalized model: at a given penalty, or at one that is chosen."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.inference.requirements import check_choice
+from statsmodels_lmm.regularized.folds import cross_validate, groups_of_rows, halves
+from statsmodels_lmm.regularized.parts import on_rows
+from statsmodels_lmm.regularized.path import fit_path, grid
+from statsmodels_lmm.regularized.problem import PenalizedModel
+from statsmodels_lmm.regularized.selected import Selection, fit_chosen, results_at
+from statsmodels_lmm.regularized.stability import stability
+
+RULES = ("ebic", "bic", "aic", "universal", "cv", "stability")
+
+STEPS = 10
+"""Number of penalties on the way to one that is given."""
+
+BELOW = (0.93, 0.86, 0.7)
+"""Shares of a penalty from which lower minima are searched upwards."""
+
+NAMED = "alpha is a number, one for each column, or one of {}, not {!r}"
+
+
+def regularized_path(model, options, alphas, n_alphas, eps):
+    """The path of a model, see `CrossedMixedLM.fit_regularized_path`."""
+    penalized = PenalizedModel.of(model, options)
+    if alphas is None:
+        return fit_path(penalized, grid(penalized, n_alphas, eps), is_open=True)
+    return fit_path(penalized, np.atleast_1d(alphas))
+
+
+def regularized_fit(
+    model,
+    options,
+    alpha,
+    *,
+    refit,
+    selection,
+    cv,
+    groups,
+    n_folds,
+    n_pairs,
+    threshold,
+    n_columns,
+    n_alphas,
+    eps,
+    rng,
+    fit_kwds,
+):
+    """A fit at one penalty, see `CrossedMixedLM.fit_regularized`."""
+    if isinstance(alpha, str):
+        if alpha not in RULES:
+            raise ValueError(NAMED.format(", ".join(map(repr, RULES)), alpha))
+    elif np.ndim(alpha) == 1:
+        if options.penalty_weights is not None:
+            raise ValueError(
+                "one alpha for each column already has the weights of the penalty; "
+                "leave out penalty_weights="
+            )
+        options, alpha = replace(options, penalty_weights=alpha), 1.0
+    elif not (np.ndim(alpha) == 0 and 0.0 < alpha < np.inf):
+        raise ValueError(
+            f"alpha must be positive, not {alpha!r}; a model of all columns without a "
+            "penalty is fitted by fit()"
+        )
+    check_choice("selection", selection, (None, "split"))
+    if cv is not None and alpha != "cv":
+        raise ValueError('cv= is for alpha="cv"')
+    rng = np.random.default_rng(rng)
+    task = _Task(cv, groups, n_folds, n_pairs, threshold, n_columns, n_alphas, eps, rng)
+    whole = PenalizedModel.of(model, options)
+    if selection is None:
+        return task.results(whole, alpha, refit, fit_kwds)
+    if not refit:
+        raise ValueError('selection="split" is a fit of the chosen columns, refit=True')
+    codes, count = groups_of_rows(model, groups)
+    first, second = halves(codes, count, rng)
+    part = whole.on(on_rows(model, first))
+    if not isinstance(groups, str) and groups is not None:
+        task.groups = codes[first]
+    chosen, record = task.choice(part, alpha)
+    apart = [len(np.unique(codes[rows])) for rows in (first, second)]
+    other = whole.on(on_rows(model, second))
+    record = replace(record, apart=tuple(apart))
+    return fit_chosen(other, chosen, record, fit_kwds, drop_levels=True)
+
+
+class _Task:
+    """How a penalty, or columns, are chosen."""
+
+    def __init__(
+        self, cv, groups, n_folds, n_pairs, threshold, n_columns, n_alphas, eps, rng
+    ):
+        self.cv, self.groups, self.n_folds = cv, groups, n_folds
+        self.n_pairs, self.threshold, self.n_columns = n_pairs, threshold, n_columns
+        self.n_alphas, self.eps, self.rng = n_alphas, eps, rng
+
+    def results(self, penalized, alpha, refit, fit_kwds):
+        """The results of a choice on all rows."""
+        if alpha == "stability":
+            if not refit:
+                raise ValueError(
+                    'alpha="stability" chooses columns, not a penalty: refit=True'
+                )
+            chosen, record = self.stable(penalized)
+            return fit_chosen(penalized, chosen, record, fit_kwds)
+        path, place, table = self.point(penalized, alpha, refit)
+        method = alpha if isinstance(alpha, str) else "alpha"
+        return results_at(path, place, method, refit, fit_kwds, table)
+
+    def choice(self, penalized, alpha):
+        """The chosen columns, and how they were chosen."""
+        if alpha == "stability":
+            return self.stable(penalized)
+        path, place, table = self.point(penalized, alpha, True)
+        point = path.points[place]
+        record = Selection(
+            method=alpha if isinstance(alpha, str) else "alpha",
+            chosen=path.names[point.estimate.chosen],
+            n_candidates=penalized.n_penalized,
+            alpha=point.alpha,
+            path=path,
+            table=table,
+        )
+        return point.estimate.chosen, record
+
+    def stable(self, penalized):
+        """The columns that stability selection chooses."""
+        table = stability(
+            penalized,
+            self.groups,
+            self.n_pairs,
+            self.threshold,
+            self.n_columns,
+            self.rng,
+        )
+        often = table["frequency"].to_numpy() >= self.threshold
+        chosen = np.sort(table["position"].to_numpy()[often])
+        names = penalized.columns.names[chosen]
+        record = Selection(
+            "stability", names, penalized.n_penalized, np.nan, table=table
+        )
+        return chosen, record
+
+    def point(self, penalized, alpha, refit):
+        """A path, the point chosen on it, and the errors of a cross-validation."""
+        table = None
+        if alpha == "universal":
+            alpha = universal(penalized)
+        if not isinstance(alpha, str):
+            path = path_to(penalized, float(alpha))
+            place = int(np.flatnonzero(np.isclose(path.alphas, alpha, rtol=1e-12))[0])
+            return path, place, table
+        alphas = grid(penalized, self.n_alphas, self.eps)
+        path = fit_path(penalized, alphas, is_open=True)
+        if alpha != "cv":
+            return path, path._place(alpha), table
+        table = cross_validate(
+            penalized,
+            path.alphas,
+            self.cv,
+            self.groups,
+            self.n_folds,
+            refit,
+            self.rng,
+        )
+        return path, int(np.nanargmin(table["mse"].to_numpy())), table
+
+
+def universal(penalized):
+    """The alpha that columns without effect hardly reach, sqrt(2 log(p) / n)."""
+    options = penalized.options
+    if options.objective != "scaled" or not options.standardize:
+        raise ValueError(
+            'alpha="universal" is for objective="scaled" and standardize=True'
+        )
+    n, _ = penalized.problem.columns.shape
+    return float(np.sqrt(2.0 * np.log(penalized.n_penalized) / n))
+
+
+def path_to(penalized, alpha):
+    """
+    A path that leads to one penalty.
+
+    Parameters
+    ----------
+    penalized : PenalizedModel
+        The model.
+    alpha : float
+        The penalty.
+
+    Returns
+    -------
+    RegularizedPath
+    """
+    largest = penalized.alpha_max
+    above = np.geomspace(max(largest, alpha), alpha, STEPS)
+    above[-1] = alpha
+    between = np.geomspace(alpha, min(largest, alpha), STEPS)[1:]
+    below = [*between, *(min(alpha, largest) * share for share in BELOW)]
+    path = fit_path(penalized, [*above, *below])
+    if path.alphas[-1] > alpha:
+        raise DataError(path.notes[0] + f" It does not reach alpha={alpha:.3g}.")
+    return path
