@@ -212,7 +212,7 @@ class MixedModel(Brief, LikelihoodModel):
             self._take_formula(source)
         self._init_keys = ["random", *self._sides, "check_levels", "rank", "residual"]
         self._data_attr.extend([*self._sides, "formula_offset"])
-        if penalized is not None:
+        if self.penalized is not None:
             self._init_keys.append("penalized")
             self._data_attr.append("penalized")
         self._forget()

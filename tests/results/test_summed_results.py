@@ -93,8 +93,8 @@ ROWS = {
 }
 """What needs the rows."""
 
-ELSEWHERE = ["monte_carlo", "sample_residuals"]
-"""What the tests of engines and of batches try."""
+ELSEWHERE = ["monte_carlo", "sample_residuals", "selection"]
+"""What other tests try: those of engines, of batches and of penalized fits."""
 
 OTHERWISE = ["plot_variogram", "residual_covariance"]
 """What is for correlated errors, which a model of sums cannot have."""
