@@ -281,7 +281,7 @@ def _groups(model, where, loco, labels, members):
     absent = [str(c) for c in distinct if c not in loco]
     if absent:
         raise DataError(
-            "loco has no relationship for the chromosomes " + ", ".join(absent[:SHOWN])
+            "loco has no relationship for chromosome " + ", ".join(absent[:SHOWN])
         )
     for chromosome in distinct:
         what = f"the relationship for chromosome {chromosome}"
