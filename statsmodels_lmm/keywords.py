@@ -35,6 +35,8 @@ R_ARGUMENTS = {
     "allow_new_levels": "is spelled new_levels='population' here: "
     "`result.predict(data, random_effects=True, new_levels='population')`",
     "alpha": "belongs to the family: `sm.families.NegativeBinomial(alpha=1.0)`",
+    "batch_size": "is an argument of CrossedMixedLM.from_batches(source, formula, "
+    "batch_size=...)",
     "cluster": "chooses a covariance of a fit: "
     "`result.with_cov_type('CR2', groups='g')`",
     "control": ONE_OPTIMIZER,
@@ -164,6 +166,7 @@ R_FUNCTIONS = {
     "emtrends": "write `result.marginal_slopes('x')`",
     "exactRLRT": "write `result.exact_lr_test()`",
     "fitted": "write `result.fittedvalues`",
+    "fit_many": "write `result.model.fit_many`, a method of the model",
     "fixef": "write `result.params`",
     "getME": "write `result.theta`, and of the model `model.exog` and `model.random`",
     "ggpredict": "write `result.marginal_means(at={'x': [0, 1]})`",
@@ -196,6 +199,7 @@ R_FUNCTIONS = {
     "residuals": "write `result.resid`, `result.resid_pearson` or "
     "`result.resid_normalized`",
     "rsquared": "write `result.r_squared()`",
+    "scan_predictors": "write `result.model.scan_predictors`, a method of the model",
     "sigma": "write `result.scale ** 0.5`",
     "simulateResiduals": "write `result.simulated_residuals()`",
     "standardize_parameters": "write `result.standardized()`",
@@ -207,6 +211,14 @@ R_FUNCTIONS = {
     "vcovCR": "write `result.with_cov_type('CR2', groups='g')`",
 }
 """Functions and attributes of a fit elsewhere, and the line to write instead."""
+
+R_ADJUSTMENTS = {
+    "BH": "fdr_bh",
+    "BY": "fdr_by",
+    "fdr": "fdr_bh",
+    "hochberg": "simes-hochberg",
+}
+"""R's names of adjustments for many tests, in statsmodels' words."""
 
 R_SCALES = {"response": "mean", "link": "linear"}
 """R's names of the scales of a prediction, in statsmodels' words."""

@@ -176,7 +176,10 @@ def _parquet(path, batch_size):
     if not Path(path).exists():
         where = sorted(glob(path, recursive=True))
         if not where:
-            raise FileNotFoundError(f"there is no Parquet file {path}")
+            order = ""
+            if " ~ " in str(path):
+                order = "; data come before the formula: `from_batches(data, formula)`"
+            raise FileNotFoundError(f"there is no Parquet file {path}{order}")
     arrow, datasets = needed("pyarrow"), needed("pyarrow.dataset")
     how = {"format": "parquet", "partitioning": "hive"}
     dataset = datasets.dataset(where, **how)

@@ -3,7 +3,14 @@
 import numpy as np
 from scipy import stats
 
-from statsmodels_lmm.graphics.canvas import BLUE, GRAY, MANY_ROWS, ORANGE, canvas
+from statsmodels_lmm.graphics.canvas import (
+    BLUE,
+    GRAY,
+    MANY_ROWS,
+    ORANGE,
+    canvas,
+    finish,
+)
 
 LEAST = 1e-300
 """Smallest p-value with a logarithm."""
@@ -45,8 +52,8 @@ def plot_volcano(table, level=0.05, labels=10, ax=None):
             str(table.index[i]), (effect[i], height[i]), (3, 3),
             textcoords="offset points", fontsize=7,
         )  # fmt: skip
-    ax.set(xlabel="Effect", ylabel="-log10 p")
-    ax.set_title(f"{int(found.sum()):,} of {len(table):,} below {level:g}, adjusted")
+    title = f"{int(found.sum()):,} of {len(table):,} below {level:g}, adjusted"
+    finish(ax, "effect", r"$-\log_{10}\, p$", title)
     return figure
 
 
@@ -80,6 +87,8 @@ def plot_pvalues(table, ax=None):
         expected, -np.log10(np.maximum(p, LEAST)), ".", color=BLUE, markersize=3,
         rasterized=n > MANY_ROWS,
     )  # fmt: skip
-    ax.set(xlabel="Expected -log10 p", ylabel="Observed -log10 p")
-    ax.set_title(f"{n:,} p-values")
+    expected_label, observed_label = (
+        rf"{word} $-\log_{{10}}\, p$" for word in ("expected", "observed")
+    )
+    finish(ax, expected_label, observed_label, f"{n:,} p-values")
     return figure

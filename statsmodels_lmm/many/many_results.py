@@ -195,7 +195,26 @@ class ManyResults(Brief):
         """
         Test one contrast of the fixed effects for every response.
 
-        See `many.many_tests.t_test` for the arguments.
+        Parameters
+        ----------
+        contrast : str or array_like
+            A coefficient such as ``"age:treatment"``, an equation such as
+            ``"a - b = 1"``, or coefficients (p,). Degrees of freedom of a single
+            coefficient are known; others need the responses again.
+        df_method : {"satterthwaite", "asymptotic", "residual"}, optional
+            Degrees of freedom. Default is that of the fits.
+        adjust : str or None, optional
+            Adjustment for many tests, a method of statsmodels' ``multipletests`` or
+            R's name for one, such as "BH".
+        moderated : {False, True, "robust"}, optional
+            Whether to draw the residual variances towards what they have in common, as
+            limma does.
+
+        Returns
+        -------
+        DataFrame
+            Columns effect, se, df, t, p and p_adjusted, a row for each response; NaN
+            where there is no fit, which does not count among the tests.
         """
         return many_tests.t_test(self, contrast, df_method, adjust, moderated)
 
@@ -209,7 +228,18 @@ class ManyResults(Brief):
         """
         Test a term, or several contrasts jointly, for every response.
 
-        See `many.many_tests.f_test` for the arguments.
+        Parameters
+        ----------
+        contrasts : str or array_like
+            A term such as ``"age:treatment"``, several equations, or coefficients
+            (k, p).
+        df_method, adjust, moderated : optional
+            As for `t_test`.
+
+        Returns
+        -------
+        DataFrame
+            Columns F, df_num, df_denom, p and p_adjusted.
         """
         return many_tests.f_test(self, contrasts, df_method, adjust, moderated)
 
@@ -219,7 +249,18 @@ class ManyResults(Brief):
         """
         Likelihood-ratio tests against a smaller model of the same responses.
 
-        See `many.many_tests.compare_lr_test` for the arguments.
+        Parameters
+        ----------
+        restricted : ManyResults
+            Fits of a model nested in this one; both by ML if their fixed effects
+            differ.
+        adjust : str or None, optional
+            As for `t_test`.
+
+        Returns
+        -------
+        DataFrame
+            Columns lr, df, p and p_adjusted.
         """
         return many_tests.compare_lr_test(self, restricted, adjust)
 
@@ -365,18 +406,29 @@ class ManyResults(Brief):
 
     # pictures ----------------------------------------------------------------------
 
-    def plot_volcano(self, contrast: Any, ax: Any = None, **kwargs: Any) -> Any:
+    def plot_volcano(
+        self,
+        contrast: Any,
+        level: float = 0.05,
+        labels: int = 10,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         """
         Plot -log10 p against the effect; see `graphics.plot_volcano`.
 
         Parameters
         ----------
         contrast : str or array_like
-            As for `t_test`, which takes `kwargs`.
+            As for `t_test`.
+        level : float, optional
+            Adjusted p-value below which a response is marked.
+        labels : int, optional
+            Number of responses with the smallest p-values that are named.
         ax : Axes, optional
             Axes to draw on.
         **kwargs
-            Arguments of `t_test`.
+            Arguments of `t_test`, such as ``moderated=True``.
 
         Returns
         -------
@@ -384,7 +436,7 @@ class ManyResults(Brief):
         """
         from statsmodels_lmm.graphics.many_tests import plot_volcano
 
-        return plot_volcano(self.t_test(contrast, **kwargs), ax=ax)
+        return plot_volcano(self.t_test(contrast, **kwargs), level, labels, ax)
 
     def plot_pvalues(self, contrast: Any, ax: Any = None, **kwargs: Any) -> Any:
         """

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.many.many_tests import adjusted, dfs_by
 
 SHOWN = 5
@@ -33,7 +34,7 @@ def summary(many, adjust, level):
     table[f"{adjust} < {level:g}"] = [
         int((adjusted(p[name].to_numpy(), adjust) < level).sum()) for name in p
     ]
-    return table.rename_axis("effect")
+    return ResultTable(table.rename_axis("effect"))
 
 
 def lines(many):

@@ -3,16 +3,20 @@
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.multitest import multipletests, multitest_methods_names
 
 from statsmodels_lmm.core.many.moderation import prior_of, robust_prior_of
 from statsmodels_lmm.inference.fixed.contrasts import hypotheses
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.fixed.terms import fixed_terms
 from statsmodels_lmm.inference.requirements import check_choice
+from statsmodels_lmm.keywords import R_ADJUSTMENTS
 from statsmodels_lmm.many.contrast_forms import contrasts_of, joint_forms
 
 MODERATIONS = False, True, "robust"
+
+FREQUENT = "fdr_bh", "fdr_by", "holm", "bonferroni"
+"""Adjustments that are named in an error message."""
 
 
 def t_test(many, contrast, df_method=None, adjust="fdr_bh", moderated=False):
@@ -30,7 +34,8 @@ def t_test(many, contrast, df_method=None, adjust="fdr_bh", moderated=False):
     df_method : {"satterthwaite", "asymptotic", "residual"}, optional
         Degrees of freedom. Default is that of the fits.
     adjust : str or None, optional
-        Adjustment for many tests, a method of statsmodels' ``multipletests``.
+        Adjustment for many tests, a method of statsmodels' ``multipletests`` or R's
+        name for one, such as "BH".
     moderated : {False, True, "robust"}, optional
         Whether to draw the residual variances towards what they have in common, as
         limma does (Smyth 2004), or robustly (Phipson et al. 2016). A standard error
@@ -177,14 +182,21 @@ def adjusted(p, method):
     p : ndarray
         Shape (r,).
     method : str or None
-        A method of ``multipletests``; None for none.
+        A method of ``multipletests``, or R's name for one; None or "none" for none.
 
     Returns
     -------
     ndarray
     """
+    method = R_ADJUSTMENTS.get(method, method)
+    if method not in (None, "none", *multitest_methods_names):
+        listed = ", ".join(map(repr, FREQUENT))
+        raise ValueError(
+            f"adjust must be None or a method of statsmodels' multipletests, such as "
+            f"{listed}, not {method!r}"
+        )
     out, known = np.array(p, dtype=float), np.isfinite(p)
-    if method is not None and known.any():
+    if method not in (None, "none") and known.any():
         out[known] = multipletests(out[known], method=method)[1]
     return out
 

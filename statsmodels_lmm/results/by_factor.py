@@ -89,7 +89,8 @@ class ByFactor(dict):
         return ByFactor(self, self._name)
 
     def __repr__(self):
-        return "\n".join(f"{factor}:\n{value!r}" for factor, value in self.items())
+        lines = (f"{factor}:\n{value!r}" for factor, value in self.items())
+        return "\n".join(lines) or "{}"
 
     def _repr_html_(self):
         return "".join(

@@ -204,6 +204,8 @@ def _is_int8(source):
 
 def _rows(labels, count, model, by):
     """Positions among the rows of the candidates of each row of the model."""
+    if by is None:
+        by = _labeled_by(labels, model)
     if by is not None:
         return _rows_by(labels, count, model, by)
     own = model.data.row_labels
@@ -219,6 +221,26 @@ def _rows(labels, count, model, by):
             f"the candidates have {count} rows but the model {model.nobs}{dropped}"
         )
     return positions
+
+
+def _labeled_by(labels, model):
+    """The only factor whose levels label the candidates, if the rows are unlabeled."""
+    own = model.data.row_labels
+    if labels is None or not labels.is_unique:
+        return None
+    if pd.RangeIndex(len(labels)).equals(labels):
+        return None
+    if own is not None and not _is_default(own):
+        return None
+    if own is not None and labels.isin(own).any():
+        return None
+    found = [e.name for e in model.random if pd.Index(e.levels).isin(labels).all()]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_default(labels):
+    """Whether labels can be numbers of rows, possibly without some left out."""
+    return pd.api.types.is_integer_dtype(labels) and labels.is_monotonic_increasing
 
 
 def _rows_by(labels, count, model, by):

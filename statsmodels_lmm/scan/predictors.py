@@ -86,7 +86,8 @@ def scan_predictors(
         PLINK file, or 0, 1, 2, ...
     by : str, optional
         A grouping factor of the model whose levels are the rows of `candidates`, for
-        responses that were measured repeatedly.
+        responses that were measured repeatedly. Default is the factor whose levels
+        label the candidates, if the data of the model have no labels of their own.
     positions : DataFrame, optional
         Columns "chromosome" and "position" by name of the candidate, for
         `PredictorScan.plot_manhattan` and `loco`. A PLINK file has its own.
@@ -281,7 +282,7 @@ def _groups(model, where, loco, labels, members):
     absent = [str(c) for c in distinct if c not in loco]
     if absent:
         raise DataError(
-            "loco has no relationship for the chromosomes " + ", ".join(absent[:SHOWN])
+            "loco has no relationship for chromosome " + ", ".join(absent[:SHOWN])
         )
     for chromosome in distinct:
         what = f"the relationship for chromosome {chromosome}"

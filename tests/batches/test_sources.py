@@ -327,3 +327,12 @@ def test_passes_close_what_they_began():
     assert sum(len(t) for t in passes.every("sums")) == len(DATA)
     passes.close()
     passes.close()
+
+
+def test_the_order_of_arguments_is_told():
+    with pytest.raises(FileNotFoundError, match=r"from_batches\(data, formula\)"):
+        CrossedMixedLM.from_batches(FORMULA, "rows.parquet")
+    with pytest.raises(
+        TypeError, match=r"batch_size= is an argument of .*from_batches"
+    ):
+        crossedmixedlm(FORMULA, DATA, batch_size=10)

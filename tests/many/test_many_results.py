@@ -222,3 +222,25 @@ def test_pictures(many):
     expected = -np.log10(np.sort(many.t_test("x")["p"]))
     np.testing.assert_allclose(line.get_ydata(), expected)
     pyplot.close("all")
+
+
+def test_adjustments_by_the_names_of_r(many):
+    table = many.t_test("x", adjust="BH")
+    pd.testing.assert_frame_equal(table, many.t_test("x", adjust="fdr_bh"))
+    plain = many.t_test("x", adjust="none")
+    np.testing.assert_array_equal(plain["p"], plain["p_adjusted"])
+    with pytest.raises(
+        ValueError, match=r"adjust must be None or a method of .*'best'"
+    ):
+        many.t_test("x", adjust="best")
+
+
+def test_the_volcano_takes_its_level_and_number_of_names(many):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    figure = many.plot_volcano("x", level=1.0, labels=2)
+    assert len(figure.axes[0].texts) == 2
+    pyplot.close("all")
+
+
+def test_the_summary_shows_every_column(many):
+    assert "..." not in repr(many.summary())

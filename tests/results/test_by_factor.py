@@ -171,3 +171,7 @@ def test_a_missing_level_is_told(name):
     ):
         getattr(TWO, name)[308]
     assert getattr(ONE, name).get(308) is None
+
+
+def test_nothing_shows_itself_as_an_empty_dict():
+    assert repr(ByFactor()) == "{}"

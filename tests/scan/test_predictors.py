@@ -311,7 +311,7 @@ def test_a_relationship_for_every_chromosome():
             model_of().scan_predictors(COUNTS, **given)
 
     refused("give positions=", positions=None)
-    refused("no relationship for the chromosomes 1", loco={"2": KINSHIP})
+    refused("no relationship for chromosome 1", loco={"2": KINSHIP})
     refused("must be a dict", loco=[KINSHIP])
     refused("chromosomes 2, 1", sets={"a": ["snp000", "snp020"]})
     refused("no row for 1 levels", loco={**loco, "1": other.iloc[1:, 1:]})
@@ -408,3 +408,18 @@ def test_inflation_is_near_one_without_effects_and_with_relatives():
         assert abs((p < level).mean() - level) < 4.0 * np.sqrt(level / 4000)
     strangers = np.corrcoef(np.column_stack([data["trait"], alike]).T)[0, 1:]
     assert np.median(n * strangers**2) / 0.4549 > 1.2
+
+
+def test_people_are_found_by_their_names():
+    """Rows that are only numbered are not matched by position with named ones."""
+    rows = model_of(data=DATA.reset_index(drop=True))
+    named = COUNTS.set_axis(DATA["id"])
+    table = rows.scan_predictors(named).table
+    other = rows.scan_predictors(named.sample(frac=1.0, random_state=1)).table
+    pd.testing.assert_frame_equal(table, other)
+    numbered = KINSHIP.set_axis(range(1000, 1000 + len(DATA)))
+    numbered.columns = numbered.index
+    plain = DATA.assign(id=numbered.index).reset_index(drop=True)
+    rows = model_of(data=plain, relationship={"id": numbered})
+    other = rows.scan_predictors(COUNTS.set_axis(numbered.index)[::-1]).table
+    pd.testing.assert_frame_equal(table, other, rtol=1e-6)

@@ -19,6 +19,11 @@ def asked(**options):
     return Question.of(**{**PLAIN, **options})
 
 
+def test_adjustments_by_the_names_of_r():
+    assert asked(adjust="BH").adjust == "fdr_bh"
+    assert asked(adjust="none").adjust is None
+
+
 def test_defaults():
     assert asked().reml is True
     assert asked().df_method == "asymptotic"

@@ -81,6 +81,7 @@ def check_nested(full, restricted):
         raise DataError(
             "the models are not nested: the restricted one has fixed effects that "
             "are not in the full one"
+            + swapped(spans(np.asarray(restricted.model.exog), full.model.exog))
         )
     if not mixed:
         return
@@ -89,7 +90,7 @@ def check_nested(full, restricted):
         raise DataError(
             "the models are not nested: the errors of the restricted one "
             f"({inner}) are not a special case of those of the full one "
-            f"({errors or 'independent'})"
+            f"({errors or 'independent'})" + swapped(errors_hold(inner, errors))
         )
     for effects in restricted.model.random:
         inside = any(contains(e.grouped, effects.grouped) for e in full.model.random)
@@ -100,6 +101,24 @@ def check_nested(full, restricted):
                 f"({', '.join(effects.effect_names)} | {effects.name}) are not in the "
                 "full one"
             )
+
+
+def swapped(other_way):
+    """
+    Advice if the larger model was given as the restricted one.
+
+    Parameters
+    ----------
+    other_way : bool
+        Whether the full model is contained in the restricted one.
+
+    Returns
+    -------
+    str
+    """
+    if not other_way:
+        return ""
+    return "; the larger model comes first: `larger.compare_lr_test(smaller)`"
 
 
 def check_same_data(full, restricted):

@@ -18,6 +18,7 @@ from statsmodels_lmm.inference.marginal.contrast_sets import (
 from statsmodels_lmm.inference.marginal.hypotheses import Hypothesis
 from statsmodels_lmm.inference.marginal.multiple_comparisons import ADJUSTMENTS
 from statsmodels_lmm.inference.requirements import check_alpha
+from statsmodels_lmm.keywords import R_ADJUSTMENTS
 
 if TYPE_CHECKING:
     from statsmodels_lmm.inference.marginal.marginal_estimates import MarginalMeans
@@ -198,7 +199,7 @@ def check_adjustment(adjust):
     Parameters
     ----------
     adjust : str
-        One of `ADJUSTMENTS`, or "lsd", Fisher's name for none.
+        One of `ADJUSTMENTS`, R's name for one, or "lsd", Fisher's name for none.
 
     Returns
     -------
@@ -210,6 +211,7 @@ def check_adjustment(adjust):
     """
     if adjust == "lsd":
         return "none"
+    adjust = R_ADJUSTMENTS.get(adjust, adjust)
     if adjust not in ADJUSTMENTS:
         known = quoted((*ADJUSTMENTS, "lsd"))
         raise ValueError(f"adjust must be {known}, not {adjust!r}")

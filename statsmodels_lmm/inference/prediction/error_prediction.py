@@ -149,7 +149,11 @@ def _column(results, frame, name):
     """A column of new data, or the expression of that name."""
     if name in results.model.data.groupings:
         return results.model.data.groupings[name].values(frame)
-    column = find_column(frame, name)
+    try:
+        column = find_column(frame, name)
+    except DataError:
+        message = f"the new data have no column {name!r}, which the errors depend on"
+        raise DataError(message) from None
     plain = plain_column(frame[column], name, {"group", "when"})
     return frame[column].__class__(plain, index=frame.index, name=name)
 

@@ -133,6 +133,7 @@ def r_squared(
         settings = _settings(results, method, random_effects)
         kind = _interval_of(results, conf_int)
         return derived(as_fit(results), functions, kind, alpha, options, settings)
+    _refuse_options(options)
     fixed, random, residual = _variances(results, method, random_effects)
     explained = np.array([fixed, fixed + random.sum()])
     shares = explained / (explained[1] + residual)
@@ -201,11 +202,13 @@ def icc(
     >>> icc(result, by_group=True)["adjusted"].round(3).to_dict()
     {'batch': 0.154, 'batch:cask': 0.783}
     """
+    check_choice("by_group", by_group, (False, True))
     if conf_int:
         functions = icc_functions(as_fit(results), by_group)
         settings = _settings(results, method, random_effects)
         kind = _interval_of(results, conf_int)
         return derived(as_fit(results), functions, kind, alpha, options, settings)
+    _refuse_options(options)
     fixed, random, residual = _variances(results, method, random_effects)
     adjusted = random.sum() + residual
     shares = pd.DataFrame(
@@ -245,6 +248,15 @@ def repeatability(
         Columns adjusted and unadjusted, one row per factor.
     """
     return icc(results, True, method, random_effects, **options)
+
+
+def _refuse_options(options):
+    """Reject arguments of the bootstrap where no interval is asked for."""
+    if options:
+        raise TypeError(
+            f"unknown argument {', '.join(options)}; conf_int=True adds intervals, and "
+            "conf_int='bootstrap' takes arguments of the bootstrap"
+        )
 
 
 def _settings(results, method, random_effects):

@@ -244,3 +244,13 @@ def test_update_keeps_or_changes_the_errors(fits, data):
     assert str(other.residual) == "cs(1 | g), dispersion ~ t"
     with pytest.raises(Exception, match="no random-effects term"):
         model.update(". ~ . - (1 | g)", residual=False, dispersion=False)
+
+
+def test_the_larger_model_comes_first(data):
+    small = crossedmixedlm("y ~ t", data, residual="ar1(t | g)").fit()
+    large = crossedmixedlm("y ~ t", data, residual="us(t | g)").fit()
+    with pytest.raises(DataError, match="the larger model comes first"):
+        small.compare_lr_test(large)
+    wider = crossedmixedlm("y ~ t + x", data, residual="us(t | g)").fit()
+    with pytest.raises(DataError, match="the larger model comes first"):
+        large.compare_lr_test(wider)

@@ -240,3 +240,12 @@ def test_errors_of_weighted_rows(series, formula):
     assert_allclose(heavy.predicted - means, 0.5 * (light.predicted - means))
     with pytest.raises(DataError, match="new observations need theirs"):
         result.predict(new, **told)
+
+
+def test_new_data_without_times(data):
+    result = crossedmixedlm(
+        "Reaction ~ 1 + (1 | Subject)", data, residual="ar1(Days | Subject)"
+    ).fit()
+    new = data.head(2).drop(columns="Days")
+    with pytest.raises(DataError, match="the new data have no column 'Days'"):
+        result.predict(new, random_effects=True, include_residual=True)

@@ -216,3 +216,12 @@ def test_data_that_were_removed():
     for call in (r_squared, icc):
         with pytest.raises(DataError, match="data of the model were removed"):
             call(result)
+
+
+def test_arguments_without_a_meaning_are_refused():
+    result = fit("y ~ x + (1 | g)")
+    for share in (icc, r_squared):
+        with pytest.raises(TypeError, match="ci; conf_int=True adds intervals"):
+            share(result, ci=True)
+    with pytest.raises(ValueError, match="by_group must be False or True"):
+        icc(result, "g")
