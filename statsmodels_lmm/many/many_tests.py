@@ -3,14 +3,21 @@
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.multitest import multipletests, multitest_alias
 
 from statsmodels_lmm.core.many.moderation import prior_of, robust_prior_of
+from statsmodels_lmm.inference.comparison.nested_models import contains
 from statsmodels_lmm.inference.fixed.contrasts import hypotheses
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.fixed.terms import fixed_terms
 from statsmodels_lmm.inference.requirements import check_choice
 from statsmodels_lmm.many.contrast_forms import contrasts_of, joint_forms
+
+ADJUSTMENTS = (
+    *("bonferroni", "sidak", "holm-sidak", "holm", "simes-hochberg", "hommel"),
+    *("fdr_bh", "fdr_by", "fdr_tsbh", "fdr_tsbky", "fdr_gbs"),
+)
+"""Methods of `multipletests` by their long names."""
 
 MODERATIONS = False, True, "robust"
 
@@ -44,6 +51,7 @@ def t_test(many, contrast, df_method=None, adjust="fdr_bh", moderated=False):
         there is no fit, which does not count among the tests.
     """
     method = _method(many, df_method)
+    _check_adjust(adjust)
     coefficients, constant = _single_contrast(many, contrast)
     effect, se, df = contrasts_of(many, coefficients, method)
     effect = effect - constant
@@ -78,6 +86,7 @@ def f_test(many, contrasts, df_method=None, adjust="fdr_bh", moderated=False):
         Columns F, df_num, df_denom, p and p_adjusted.
     """
     method = _method(many, df_method)
+    _check_adjust(adjust)
     rows, constants = _joint_contrasts(many, contrasts)
     statistic, rank, df = joint_forms(many, rows, constants, method)
     if moderated:
@@ -113,6 +122,12 @@ def compare_lr_test(many, restricted, adjust="fdr_bh"):
     ValueError
         If the fits cannot be compared.
     """
+    if not hasattr(restricted, "fits"):
+        raise TypeError(
+            "restricted is what `fit_many` of the smaller model returns, not "
+            f"{type(restricted).__name__}"
+        )
+    _check_adjust(adjust)
     if not many.names.equals(restricted.names):
         raise ValueError("the fits are not of the same responses")
     if many.reml != restricted.reml:
@@ -127,7 +142,17 @@ def compare_lr_test(many, restricted, adjust="fdr_bh"):
         raise ValueError("the models were fitted to different rows")
     left = small - large @ np.linalg.lstsq(large, small)[0]
     if np.abs(left).max(initial=0.0) > 1e-7 * np.abs(small).max(initial=1.0):
-        raise ValueError("the fixed effects of the smaller model are not in the larger")
+        raise ValueError(
+            "the fixed effects of the smaller model are not in the larger, which comes "
+            "first: `larger.compare_lr_test(smaller)`"
+        )
+    of_large = [effects.grouped for effects in many.model.random]
+    for effects in restricted.model.random:
+        if not any(contains(own, effects.grouped) for own in of_large):
+            raise ValueError(
+                f"the random effects of {effects.name} in the smaller model are not in "
+                "the larger"
+            )
     rank = [np.linalg.matrix_rank(x) for x in (large, small)]
     if many.reml and rank[0] != rank[1]:
         raise ValueError(
@@ -189,6 +214,13 @@ def adjusted(p, method):
     return out
 
 
+def _check_adjust(method):
+    """Reject what `multipletests` does not know."""
+    known = [*multitest_alias, *multitest_alias.values()]
+    if method not in known:
+        check_choice("adjust", method, (None, *ADJUSTMENTS))
+
+
 def _adjusted_table(many, columns, adjust):
     table = pd.DataFrame(columns, many.names)
     table["p_adjusted"] = adjusted(table["p"].to_numpy(), adjust)
@@ -214,6 +246,7 @@ def _single_contrast(many, contrast):
             f"t_test takes one contrast, and this is {len(given.coefs)}; f_test takes "
             "several"
         )
+    _check_contrasts(given.coefs)
     return given.coefs[0], float(given.constants[0, 0])
 
 
@@ -226,7 +259,18 @@ def _joint_contrasts(many, contrasts):
                 rows = np.eye(len(names))[list(term.columns)]
                 return rows, np.zeros(len(rows))
     given = hypotheses(contrasts, names)
+    _check_contrasts(given.coefs)
     return given.coefs, given.constants[:, 0]
+
+
+def _check_contrasts(coefficients):
+    """Reject contrasts that are missing, or of nothing."""
+    if not np.isfinite(coefficients).all():
+        raise ValueError("the contrast has missing or infinite coefficients")
+    if not coefficients.any(axis=1).all():
+        raise ValueError(
+            "the coefficients of a contrast are all zero: it tests nothing"
+        )
 
 
 def _moderation(many, method, moderated):
