@@ -382,3 +382,15 @@ def test_every_table_has_weights():
         model().fit_many(y, weights=["a"] * 120)
     with pytest.raises(ValueError, match="chunk_size must be a positive whole number"):
         model().fit_many(y, chunk_size="a")
+
+
+def test_units_beyond_the_range_of_squares():
+    y = genes()[["gene0", "gene4"]]
+    tables = [y * unit for unit in (1e-300, 1e-160, 1e300, 5e-324)]
+    odd = pd.concat([y, *tables], axis=1).set_axis(range(10), axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = model().fit_many(odd)
+    assert (found.reason[2:].str.contains("use another unit")).all()
+    assert (found.reason[:2] == "").all()
+    np.testing.assert_allclose(found.llf[:2], model().fit_many(y).llf, rtol=1e-12)
