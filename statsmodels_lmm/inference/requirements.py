@@ -122,7 +122,8 @@ def require_response(model):
         raise DataError(
             f"the formula {model.formula_full!r} has no response, so it can be fitted "
             "to many only: `model.fit_many(responses)`, or to one of them: "
-            "`model.with_response(y).fit()`"
+            "`model.with_response(y).fit()`; `model.simulate(params, cov_re, scale)` "
+            "draws responses"
         )
 
 

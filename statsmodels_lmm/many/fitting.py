@@ -11,6 +11,7 @@ from statsmodels_lmm.core.many.problems import ALONE, FAILED, RANK, SENTENCES
 from statsmodels_lmm.exceptions import DataError, DataWarning, RankWarning, warn
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.parallel import run
+from statsmodels_lmm.inference.replicates.simulation import check_count
 from statsmodels_lmm.inference.requirements import (
     require_data,
     require_independent_errors,
@@ -102,8 +103,8 @@ def fit_many(
             f"df_method={df_method!r} is not available for many responses; use one of "
             f"{', '.join(METHODS)}, or `many[name].with_df_method({df_method!r})`"
         )
-    if chunk_size is not None and (chunk_size != int(chunk_size) or chunk_size < 1):
-        raise ValueError(f"chunk_size is a positive number, not {chunk_size!r}")
+    if chunk_size is not None:
+        check_count("chunk_size", chunk_size)
     design = design_of(model, bool(reml))
     _warn_of_columns(model, design)
     size = int(chunk_size or (design.size if design.in_batches else FEW))
@@ -128,7 +129,7 @@ def fit_many(
         source = None if once else Source(table, own)
         if interrupted:
             break
-    if not names:
+    if not parts:
         raise DataError("there are no responses")
     _warn_of_names(names)
     if writer is not None:

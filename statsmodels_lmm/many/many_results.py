@@ -1,11 +1,13 @@
 """The results of fits to many responses."""
 
+from collections.abc import Iterator
 from copy import copy
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_hashable
 from scipy import stats
 
 from statsmodels_lmm.core.many.fits import ManyFits
@@ -284,7 +286,8 @@ class ManyResults(Brief):
         KeyError
             If no response has this name, or several have.
         """
-        places = np.flatnonzero(self.names == name)
+        places = self.names.get_indexer_for([name]) if is_hashable(name) else [-1]
+        places = [place for place in places if place >= 0]
         if len(places) == 1:
             return int(places[0])
         if len(places):
@@ -314,6 +317,13 @@ class ManyResults(Brief):
         """
         return self.at(self.position(name))
 
+    def __iter__(self) -> Iterator[Any]:
+        """The names of the responses, as of a dict."""
+        return iter(self.names)
+
+    def __contains__(self, name: Any) -> bool:
+        return is_hashable(name) and name in self.names
+
     def at(self, i: int) -> Any:
         """
         The ordinary results of the response at a position, see `__getitem__`.
@@ -327,6 +337,9 @@ class ManyResults(Brief):
         -------
         CrossedMixedLMResults
         """
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"there are {len(self)} responses, and no position {i}")
+        i = i % len(self)
         name = self.names[i]
         if np.isnan(self.fits.llf[i]):
             raise DataError(f"{name} has no fit: {self.reasons.get(i, '')}")

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests, multitest_methods_names
+from statsmodels.stats.multitest import multipletests, multitest_alias
 
 from statsmodels_lmm.core.many.moderation import prior_of, robust_prior_of
+from statsmodels_lmm.inference.comparison.nested_models import contains
 from statsmodels_lmm.inference.fixed.contrasts import hypotheses
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.fixed.terms import fixed_terms
@@ -13,10 +14,13 @@ from statsmodels_lmm.inference.requirements import check_choice
 from statsmodels_lmm.keywords import R_ADJUSTMENTS
 from statsmodels_lmm.many.contrast_forms import contrasts_of, joint_forms
 
-MODERATIONS = False, True, "robust"
+ADJUSTMENTS = (
+    *("bonferroni", "sidak", "holm-sidak", "holm", "simes-hochberg", "hommel"),
+    *("fdr_bh", "fdr_by", "fdr_tsbh", "fdr_tsbky", "fdr_gbs"),
+)
+"""Methods of `multipletests` by their long names."""
 
-FREQUENT = "fdr_bh", "fdr_by", "holm", "bonferroni"
-"""Adjustments that are named in an error message."""
+MODERATIONS = False, True, "robust"
 
 
 def t_test(many, contrast, df_method=None, adjust="fdr_bh", moderated=False):
@@ -49,6 +53,7 @@ def t_test(many, contrast, df_method=None, adjust="fdr_bh", moderated=False):
         there is no fit, which does not count among the tests.
     """
     method = _method(many, df_method)
+    _adjustment(adjust)
     coefficients, constant = _single_contrast(many, contrast)
     effect, se, df = contrasts_of(many, coefficients, method)
     effect = effect - constant
@@ -83,6 +88,7 @@ def f_test(many, contrasts, df_method=None, adjust="fdr_bh", moderated=False):
         Columns F, df_num, df_denom, p and p_adjusted.
     """
     method = _method(many, df_method)
+    _adjustment(adjust)
     rows, constants = _joint_contrasts(many, contrasts)
     statistic, rank, df = joint_forms(many, rows, constants, method)
     if moderated:
@@ -118,6 +124,12 @@ def compare_lr_test(many, restricted, adjust="fdr_bh"):
     ValueError
         If the fits cannot be compared.
     """
+    if not hasattr(restricted, "fits"):
+        raise TypeError(
+            "restricted is what `fit_many` of the smaller model returns, not "
+            f"{type(restricted).__name__}"
+        )
+    _adjustment(adjust)
     if not many.names.equals(restricted.names):
         raise ValueError("the fits are not of the same responses")
     if many.reml != restricted.reml:
@@ -132,7 +144,17 @@ def compare_lr_test(many, restricted, adjust="fdr_bh"):
         raise ValueError("the models were fitted to different rows")
     left = small - large @ np.linalg.lstsq(large, small)[0]
     if np.abs(left).max(initial=0.0) > 1e-7 * np.abs(small).max(initial=1.0):
-        raise ValueError("the fixed effects of the smaller model are not in the larger")
+        raise ValueError(
+            "the fixed effects of the smaller model are not in the larger, which comes "
+            "first: `larger.compare_lr_test(smaller)`"
+        )
+    of_large = [effects.grouped for effects in many.model.random]
+    for effects in restricted.model.random:
+        if not any(contains(own, effects.grouped) for own in of_large):
+            raise ValueError(
+                f"the random effects of {effects.name} in the smaller model are not in "
+                "the larger"
+            )
     rank = [np.linalg.matrix_rank(x) for x in (large, small)]
     if many.reml and rank[0] != rank[1]:
         raise ValueError(
@@ -188,17 +210,19 @@ def adjusted(p, method):
     -------
     ndarray
     """
-    method = R_ADJUSTMENTS.get(method, method)
-    if method not in (None, "none", *multitest_methods_names):
-        listed = ", ".join(map(repr, FREQUENT))
-        raise ValueError(
-            f"adjust must be None or a method of statsmodels' multipletests, such as "
-            f"{listed}, not {method!r}"
-        )
     out, known = np.array(p, dtype=float), np.isfinite(p)
-    if method not in (None, "none") and known.any():
+    method = _adjustment(method)
+    if method is not None and known.any():
         out[known] = multipletests(out[known], method=method)[1]
     return out
+
+
+def _adjustment(name):
+    """A name that `multipletests` knows, or None for no adjustment."""
+    name = R_ADJUSTMENTS.get(name, name) if isinstance(name, str) else name
+    if name not in (None, "none", *multitest_alias):
+        check_choice("adjust", name, (None, *ADJUSTMENTS))
+    return None if name == "none" else name
 
 
 def _adjusted_table(many, columns, adjust):
@@ -226,6 +250,7 @@ def _single_contrast(many, contrast):
             f"t_test takes one contrast, and this is {len(given.coefs)}; f_test takes "
             "several"
         )
+    _check_contrasts(given.coefs)
     return given.coefs[0], float(given.constants[0, 0])
 
 
@@ -238,7 +263,18 @@ def _joint_contrasts(many, contrasts):
                 rows = np.eye(len(names))[list(term.columns)]
                 return rows, np.zeros(len(rows))
     given = hypotheses(contrasts, names)
+    _check_contrasts(given.coefs)
     return given.coefs, given.constants[:, 0]
+
+
+def _check_contrasts(coefficients):
+    """Reject contrasts that are missing, or of nothing."""
+    if not np.isfinite(coefficients).all():
+        raise ValueError("the contrast has missing or infinite coefficients")
+    if not coefficients.any(axis=1).all():
+        raise ValueError(
+            "the coefficients of a contrast are all zero: it tests nothing"
+        )
 
 
 def _moderation(many, method, moderated):

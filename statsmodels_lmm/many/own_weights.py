@@ -1,12 +1,14 @@
 """Responses with the weights of their rows."""
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.inputs.plain_arrays import numeric
 from statsmodels_lmm.many.response_table import ResponseTable, response_table, tables_of
 
 
@@ -51,12 +53,17 @@ def with_weights(model, responses, weights):
         If they do not match.
     """
     tables = tables_of(responses, model)
-    if weights is None or np.ndim(weights) == 1:
+    if weights is None or _is_one_for_each_row(weights):
         own = None if weights is None else _row_weights(weights, model)
         for table in tables:
             yield table, own
         return
-    for table, own in zip(tables, tables_of(weights, model, "the weights")):
+    for table, own in zip_longest(tables, tables_of(weights, model, "the weights")):
+        if table is None or own is None:
+            raise DataError(
+                "there are not as many tables of weights as of responses; an iterable "
+                "of responses needs an iterable of weights, a table for each"
+            )
         if len(table) != len(own):
             raise DataError(
                 f"there are {len(table)} responses and weights for {len(own)}"
@@ -68,14 +75,20 @@ def with_weights(model, responses, weights):
         yield table, own
 
 
+def _is_one_for_each_row(weights):
+    """Whether weights are not a table."""
+    if isinstance(weights, list | tuple):
+        return not any(hasattr(row, "__len__") for row in weights)
+    return len(getattr(weights, "shape", (0, 0))) == 1
+
+
 def _row_weights(weights, model):
     """One weight for each row of the model."""
     if isinstance(weights, pd.Series):
         weights = weights.to_frame()
-    values = np.asarray(weights, float) if np.ndim(weights) == 1 else weights
-    if isinstance(values, np.ndarray):
-        values = values[:, None]
-    return response_table(values, model, "the weights").block(0, 1)[0]
+    else:
+        weights = numeric(weights, "the weights")[:, None]
+    return response_table(weights, model, "the weights").block(0, 1)[0]
 
 
 def read_weights(weights, start, stop):

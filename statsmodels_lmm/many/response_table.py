@@ -1,7 +1,9 @@
 """Tables of responses, one column each, aligned with the rows of a model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Number
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from scipy import sparse
 
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.alignment import row_positions
+from statsmodels_lmm.inputs.plain_arrays import numeric
 from statsmodels_lmm.inputs.row_values import listed
 from statsmodels_lmm.inputs.tables import to_frame
 
@@ -87,17 +90,29 @@ def response_table(values, model, what="the responses"):
     DataError
         If rows do not match, or columns are no numbers.
     """
-    is_array = isinstance(values, np.ndarray) or sparse.issparse(values)
+    if values is None or isinstance(values, str | PathLike | Number):
+        raise TypeError(
+            f"{what} are a table with a column for each, not {type(values).__name__}; "
+            "read a file first, as with pd.read_csv"
+        )
+    if isinstance(values, Mapping):
+        values = pd.DataFrame(values)
     if isinstance(values, list | tuple):
-        values, is_array = np.asarray(values, dtype=float), True
-    if is_array:
+        values = numeric(values, what)
+    is_array = isinstance(values, np.ndarray) or sparse.issparse(values)
+    if is_array or len(getattr(values, "shape", (0, 0))) == 1:
         _check_shape(values, model, what)
+        if values.dtype.kind not in "fiub":  # of objects or text
+            values = numeric(values, what)
         values = values.tocsc() if sparse.issparse(values) else values
         return ResponseTable(values, pd.RangeIndex(values.shape[1]), None)
     frame = to_frame(values)
     text = [n for n, k in zip(frame, frame.dtypes) if not _is_number(k)]
     if text:
-        raise DataError(f"{what} must be numbers, but {listed(text)} are not")
+        raise DataError(
+            f"{what} must be numbers, but {listed(text)} are not; leave these columns "
+            "out, or convert them, as with pd.to_numeric"
+        )
     rows = None
     if isinstance(values, pd.DataFrame):
         rows = row_positions(frame.index, model.data.row_labels, what)
@@ -140,8 +155,9 @@ def tables_of(values, model, what="the responses") -> Iterator[ResponseTable]:
 def is_iterable_of_tables(values):
     """Whether values are several tables, one after the other."""
     if isinstance(values, list | tuple):
-        return bool(values) and np.ndim(values[0]) > 1
-    known = isinstance(values, np.ndarray | pd.DataFrame) or sparse.issparse(values)
+        return not len(values) or len(getattr(values[0], "shape", ())) > 1
+    arrays = np.ndarray | pd.DataFrame | pd.Series | Mapping | str
+    known = isinstance(values, arrays) or sparse.issparse(values)
     is_table = hasattr(values, "columns") or hasattr(values, "__arrow_c_stream__")
     return not known and not is_table and hasattr(values, "__iter__")
 

@@ -51,7 +51,7 @@ class ParquetWriter:
             How many they are.
         """
         pyarrow, parquet = _arrow()
-        columns: dict = {"response": pyarrow.array(part.names.to_numpy())}
+        columns: dict = {"response": _names(pyarrow, part.names)}
         for name in WIDE:
             table = getattr(part, name)
             for label, values in zip(table, table.to_numpy().T):
@@ -167,6 +167,19 @@ class ParquetFile(Brief):
 
     def _brief(self):
         return [f"{self.path}, {len(self):,} responses of {self.model.formula_full}"]
+
+
+def _names(pyarrow, names):
+    """Names of responses as a column of a file."""
+    try:
+        if names.nlevels == 1:
+            return pyarrow.array(names.to_numpy())
+    except pyarrow.ArrowException:
+        pass
+    raise DataError(
+        "a file takes names of responses that are all text or all numbers; write "
+        "others as text, as in `responses.columns = responses.columns.map(str)`"
+    )
 
 
 def _arrow():

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from statsmodels_lmm.core.criteria.correlated import Correlated, spread_if_crossed
 from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
@@ -23,6 +24,7 @@ from statsmodels_lmm.core.structures.free_parameters import FreeParameters
 from statsmodels_lmm.exceptions import ConvergenceWarning, DataError, warn
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.fixed.robust_covariance import ROBUST, check_cov_type
+from statsmodels_lmm.inference.replicates.model_simulation import simulate_model
 from statsmodels_lmm.inference.requirements import (
     require_independent_errors,
     require_response,
@@ -220,6 +222,58 @@ class CrossedMixedLM(FromBatches, PenalizedFits, MixedModel):
             progress=progress,
             to=to,
         )
+
+    @refuse_r_names(
+        "seed",
+        newparams="is three arguments here: params, cov_re and scale",
+        newdata="is the data of the model here",
+    )
+    def simulate(
+        self, params: Any, cov_re: Any, scale: float, nsim: int = 1, rng: Any = None
+    ) -> pd.DataFrame:
+        """
+        Draw responses at given parameters, without a fit.
+
+        The model needs no response of its own, as in lme4's ``simulate`` of a formula
+        with ``newparams``. `CrossedMixedLMResults.simulate` draws from a fit.
+
+        Parameters
+        ----------
+        params : array_like, Series or dict
+            Fixed effects, in the order of the columns or by their names.
+        cov_re : dict
+            For each grouping factor the covariance matrix of its random effects, or the
+            variance of a single one, in the units of the data, as
+            `CrossedMixedLMResults.cov_re`.
+        scale : float
+            Residual variance.
+        nsim : int, optional
+            Number of responses.
+        rng : None, int or numpy.random.Generator, optional
+            Source of randomness. Response i depends only on it and on i.
+
+        Returns
+        -------
+        DataFrame
+            One column per response, with the rows of the model; `fit_many` takes it.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is missing or outside its range.
+        NotImplementedError
+            If the errors are correlated or of unequal variance.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from statsmodels_lmm.formula.api import crossedmixedlm
+        >>> visits = pd.DataFrame({"patient": [0, 0, 1, 1], "visit": [0, 1, 0, 1]})
+        >>> model = crossedmixedlm("~ visit + (1 | patient)", visits)
+        >>> model.simulate([10.0, 0.5], {"patient": 4.0}, 1.0, nsim=3, rng=1).shape
+        (4, 3)
+        """
+        return simulate_model(self, params, cov_re, scale, nsim, rng)
 
     @refuse_r_names(method=METHOD, nagq=NO_NODES)
     def fit(

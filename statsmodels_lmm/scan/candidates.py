@@ -1,5 +1,6 @@
 """Candidates from arrays, sparse matrices, tables and files, a block at a time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any
@@ -11,6 +12,7 @@ from scipy import sparse
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.alignment import SHOWN, row_positions
 from statsmodels_lmm.inputs.plain_arrays import numeric
+from statsmodels_lmm.inputs.tables import to_frame
 
 BED_MISSING = -127
 """The code of a missing genotype in int8 arrays of bed-reader."""
@@ -52,7 +54,7 @@ class Candidates:
     are_counts : bool
         Whether values are copies of an allele, 0 to 2.
     missing_code : int, optional
-        The code of a missing count.
+        The number that stands for a missing value.
     positions : DataFrame, optional
         Chromosome and position of each candidate, if the source has them.
     """
@@ -93,6 +95,8 @@ class Candidates:
             values = values[self.rows]
         if self.are_counts:
             return self._of_counts(np.asarray(values), which)
+        if self.missing_code is not None:
+            values[values == self.missing_code] = np.nan
         missing = np.isnan(values)
         if np.isinf(values).any():
             at = which[np.isinf(values).any(axis=0).argmax()]
@@ -158,8 +162,11 @@ def read_candidates(given, model, names=None, missing_code=None, by=None):
         own, given = None, given.tocsc()
     else:
         own = None
-        if not hasattr(given, "shape"):
-            given = np.asarray(given)
+        if _is_table(given):
+            given = to_frame(given)
+            own = given.columns
+        elif not hasattr(given, "shape"):
+            given = numeric(given, "the candidates")
     shape = given.shape
     if len(shape) != 2:
         raise DataError(
@@ -168,6 +175,8 @@ def read_candidates(given, model, names=None, missing_code=None, by=None):
         )
     if names is None:
         names = pd.RangeIndex(shape[1]) if own is None else own
+    if isinstance(names, str):
+        raise TypeError(f"names are a sequence of texts, not the text {names!r}")
     names = pd.Index(names)
     if len(names) != shape[1]:
         raise DataError(f"there are {len(names)} names for {shape[1]} candidates")
@@ -180,8 +189,16 @@ def read_candidates(given, model, names=None, missing_code=None, by=None):
         )
     rows = _rows(labels, shape[0], model, by)
     are_counts = _is_int8(given)
-    code = BED_MISSING if missing_code is None else missing_code
-    return Candidates(given, names, rows, are_counts, code, positions)
+    if are_counts and missing_code is None:
+        missing_code = BED_MISSING
+    return Candidates(given, names, rows, are_counts, missing_code, positions)
+
+
+def _is_table(given):
+    """Whether candidates are a table of polars, Arrow or another library."""
+    has_columns = hasattr(given, "columns") or isinstance(given, Mapping)
+    stream = hasattr(given, "__arrow_c_stream__") and len(given.shape) == 2
+    return has_columns or stream
 
 
 def _columns(source, which):

@@ -80,7 +80,8 @@ def scan_predictors(
         Whether the mean of a candidate stands for its missing values, or their rows are
         left out, which takes longer.
     missing_code : int, optional
-        The code of a missing genotype. Default is -127, that of bed-reader.
+        The number that stands for a missing value. Default is none, and for int8
+        -127, that of bed-reader.
     names : sequence, optional
         Names of the candidates. Default is the columns of a DataFrame, the IDs of a
         PLINK file, or 0, 1, 2, ...

@@ -280,7 +280,7 @@ def test_an_interrupt_keeps_what_is_done(monkeypatch, many):
 
 REFUSED = {
     "kr": (ValueError, {"df_method": "kr"}, "not available for many responses"),
-    "chunks": (ValueError, {"chunk_size": 0}, "positive number"),
+    "chunks": (ValueError, {"chunk_size": 0}, "positive whole number"),
 }
 
 
@@ -339,3 +339,58 @@ def test_single_fits_stand_in_for_those_of_a_batch():
     named = model_of(one, y["gene4"].to_numpy(), None, "gene4")
     assert named.endog_names == "gene4"
     assert named.nobs == 117
+
+
+def series():
+    return genes()["gene3"]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "told"),
+    [
+        (series, DataError, r"shape \(120,\).*with_response\(y\).fit\(\)"),
+        (lambda: None, TypeError, "a table with a column for each, not NoneType"),
+        (lambda: "y.csv", TypeError, "not str; read a file first"),
+        (lambda: 3.0, TypeError, "a table with a column for each, not float"),
+        (lambda: ["x", "y"], DataError, "the responses must be numeric"),
+        (lambda: [[1.0], [1.0, 2.0]], DataError, "not an array of numbers"),
+        (lambda: genes().to_numpy() + 1j, DataError, "must be real, not complex"),
+        (lambda: np.zeros((120, 2), "M8[ns]"), DataError, "dates or times"),
+        (lambda: genes().iloc[:, :0], DataError, "there are no responses"),
+        (lambda: np.empty((120, 0)), DataError, "there are no responses"),
+        (list, DataError, "there are no responses"),
+        (lambda: iter([np.empty((120, 0))]), DataError, "there are no responses"),
+    ],
+)
+def test_what_is_no_table_of_responses(given, error, told):
+    with pytest.raises(error, match=told):
+        model().fit_many(given())
+
+
+def test_a_dict_of_columns_and_objects(many):
+    same(model().fit_many(dict(genes().items())), many)
+    objects = genes().to_numpy().astype(object)
+    np.testing.assert_array_equal(model().fit_many(objects).fits.params, many.params)
+
+
+def test_every_table_has_weights():
+    y, w = genes(), np.ones((120, 6))
+    parts = [y.iloc[:, :6], y.iloc[:, 6:]]
+    with pytest.raises(DataError, match="not as many tables of weights"):
+        model().fit_many(iter(parts), weights=iter([w]))
+    with pytest.raises(DataError, match="the weights must be numeric"):
+        model().fit_many(y, weights=["a"] * 120)
+    with pytest.raises(ValueError, match="chunk_size must be a positive whole number"):
+        model().fit_many(y, chunk_size="a")
+
+
+def test_units_beyond_the_range_of_squares():
+    y = genes()[["gene0", "gene4"]]
+    tables = [y * unit for unit in (1e-300, 1e-160, 1e300, 5e-324)]
+    odd = pd.concat([y, *tables], axis=1).set_axis(range(10), axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = model().fit_many(odd)
+    assert (found.reason[2:].str.contains("use another unit")).all()
+    assert (found.reason[:2] == "").all()
+    np.testing.assert_allclose(found.llf[:2], model().fit_many(y).llf, rtol=1e-12)

@@ -229,9 +229,7 @@ def test_adjustments_by_the_names_of_r(many):
     pd.testing.assert_frame_equal(table, many.t_test("x", adjust="fdr_bh"))
     plain = many.t_test("x", adjust="none")
     np.testing.assert_array_equal(plain["p"], plain["p_adjusted"])
-    with pytest.raises(
-        ValueError, match=r"adjust must be None or a method of .*'best'"
-    ):
+    with pytest.raises(ValueError, match="adjust must be None, .*'best'"):
         many.t_test("x", adjust="best")
 
 
@@ -244,3 +242,63 @@ def test_the_volcano_takes_its_level_and_number_of_names(many):
 
 def test_the_summary_shows_every_column(many):
     assert "..." not in repr(many.summary())
+
+
+def small_model(formula="~ x + (1 | g)"):
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"g": np.arange(40) // 5, "x": rng.normal(size=40)})
+    data["h"] = np.arange(40) % 7
+    return crossedmixedlm(formula, data), pd.DataFrame(rng.normal(size=(40, 4)))
+
+
+def test_responses_are_found_as_in_a_dict():
+    model, y = small_model()
+    many = model.fit_many(y.set_axis(list("abcd"), axis=1))
+    assert list(many) == list("abcd")
+    assert "a" in many
+    assert "z" not in many
+    assert ["a"] not in many
+    assert many.at(-1).llf == many["d"].llf
+    for name in (["a", "b"], slice(1, 3), 0):
+        with pytest.raises(KeyError, match="no response is named"):
+            many[name]
+    with pytest.raises(IndexError, match="4 responses, and no position 9"):
+        many.at(9)
+
+
+def test_contrasts_of_nothing():
+    model, y = small_model()
+    many = model.fit_many(y)
+    for test in (many.t_test, many.f_test):
+        with pytest.raises(ValueError, match="it tests nothing"):
+            test([[0.0, 0.0]])
+        with pytest.raises(ValueError, match="missing or infinite coefficients"):
+            test([[0.0, np.nan]])
+        with pytest.raises(ValueError, match="adjust must be None, 'bonferroni'"):
+            test("x", adjust="tukey")
+
+
+def test_comparisons_with_what_is_no_smaller_model():
+    model, y = small_model()
+    many = model.fit_many(y, reml=False)
+    with pytest.raises(TypeError, match=r"`fit_many` of the smaller model.*not int"):
+        many.compare_lr_test(3)
+    smaller = small_model("~ 1 + (1 | g)")[0].fit_many(y, reml=False)
+    with pytest.raises(ValueError, match=r"`larger.compare_lr_test\(smaller\)`"):
+        smaller.compare_lr_test(many)
+    slopes = small_model("~ x + (x | g)")[0].fit_many(y, reml=False)
+    other = small_model("~ x + (1 | h)")[0].fit_many(y, reml=False)
+    assert (slopes.compare_lr_test(many)["df"] == 2).all()
+    with pytest.raises(ValueError, match="random effects of h in the smaller"):
+        slopes.compare_lr_test(other)
+
+
+@pytest.mark.parametrize(
+    "names", [["a", 1, "b", "c"], pd.MultiIndex.from_product([["a", "b"], [1, 2]])]
+)
+def test_names_that_a_file_does_not_take(names, tmp_path):
+    pytest.importorskip("pyarrow")
+    model, y = small_model()
+    many = model.fit_many(y.set_axis(names, axis=1))
+    with pytest.raises(DataError, match="write others as text"):
+        many.to_parquet(tmp_path / "fits.parquet")

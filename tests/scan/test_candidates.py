@@ -180,3 +180,33 @@ def test_a_plink_file_needs_its_extra(model, monkeypatch):
     monkeypatch.setitem(sys.modules, "bed_reader", None)
     with pytest.raises(ImportError, match=r"statsmodels_lmm\[genotypes\]"):
         read_candidates("some.bed", model)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, float])
+def test_the_missing_code_of_other_types(kind, model):
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 3, (int(model.nobs), 3)).astype(kind)
+    values[4, 1] = 9
+    _, block = everywhere(model, values, missing_code=9)
+    assert block.missing.sum() == 1
+    assert np.isnan(block.values[4, 1])
+
+
+@pytest.mark.parametrize("kind", ["polars", "pyarrow", "dict"])
+def test_tables_of_other_kinds_have_names(kind, model):
+    n = int(model.nobs)
+    columns = {"a": np.arange(n) * 1.0, "b": np.ones(n)}
+    given = columns
+    if kind != "dict":
+        module = pytest.importorskip(kind)
+        given = (module.DataFrame if kind == "polars" else module.table)(columns)
+    read, block = everywhere(model, given)
+    assert read.names.tolist() == ["a", "b"]
+    np.testing.assert_array_equal(block.values[:, 0], columns["a"])
+
+
+def test_what_is_no_table_of_candidates(model):
+    with pytest.raises(DataError, match="not an array of numbers"):
+        read_candidates([[1.0], [1.0, 2.0]], model)
+    with pytest.raises(TypeError, match="names are a sequence of texts"):
+        read_candidates(np.ones((int(model.nobs), 2)), model, names="ab")

@@ -18,7 +18,9 @@ from statsmodels_lmm.core.many.problems import (
     ALONE,
     EXACT,
     FINE,
+    SIZE,
     are_exact,
+    are_out_of_range,
     problems_of_rows,
     problems_of_values,
 )
@@ -144,10 +146,11 @@ class ManyDesign:
         fits = ManyFits.nothing(len(responses), self.data.n_columns, self.n_theta)
         if not len(responses):
             return fits
-        scaled = standardized(self.data, responses, weights)
-        exact = are_exact(scaled)
-        fits.problem[exact] = EXACT
-        good = np.flatnonzero(~exact)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = standardized(self.data, responses, weights)
+        fits.problem[are_exact(scaled)] = EXACT
+        fits.problem[are_out_of_range(scaled)] = SIZE
+        good = np.flatnonzero(fits.problem == FINE)
         if len(good) < len(responses):
             scaled = scaled.take(good)
             weights = None if weights is None else weights[good]

@@ -8,7 +8,7 @@ import numpy as np
 
 from statsmodels_lmm.core.many.standardized_responses import weighted_gram
 
-FINE, ALONE, MISSING, INFINITE, RANK, LEVELS, ROWS, EXACT, FAILED = range(9)
+FINE, ALONE, MISSING, INFINITE, RANK, LEVELS, ROWS, EXACT, FAILED, SIZE = range(10)
 """No problem; one that a fit of its own may solve; and those that have a sentence."""
 
 SENTENCES = {
@@ -21,11 +21,16 @@ SENTENCES = {
     ROWS: "the rows left are no more than the levels of a grouping factor",
     EXACT: "the fixed effects reproduce the response exactly",
     FAILED: "the fit failed",
+    SIZE: "the square of the response is beyond the range of floating-point numbers; "
+    "use another unit",
 }
 """What is wrong."""
 
 RANK_TOLERANCE = 1e-12
 """Smallest eigenvalue of X'X of the rows left, relative to the largest, that counts."""
+
+SMALLEST, LARGEST = 1e-153, 1e153
+"""Limits of residuals whose variances are within the range of numbers."""
 
 STEPS = 3.0
 """Residuals, in steps between adjacent numbers as large as the response, that are 0."""
@@ -81,6 +86,24 @@ def problems_of_rows(design, terms, used):
         out[levels >= nobs] = ROWS
         out[levels < 2] = LEVELS
     return out
+
+
+def are_out_of_range(scaled):
+    """
+    Which responses have squares that are too small or too large for a number.
+
+    Parameters
+    ----------
+    scaled : StandardizedResponses
+        The responses, standardized.
+
+    Returns
+    -------
+    ndarray
+        Booleans, shape (r,); False for responses of zero.
+    """
+    small = (scaled.largest > 0.0) & (scaled.largest < SMALLEST)
+    return small | ~(scaled.scale < LARGEST)
 
 
 def are_exact(scaled):
