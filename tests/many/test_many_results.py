@@ -229,7 +229,7 @@ def test_adjustments_by_the_names_of_r(many):
     pd.testing.assert_frame_equal(table, many.t_test("x", adjust="fdr_bh"))
     plain = many.t_test("x", adjust="none")
     np.testing.assert_array_equal(plain["p"], plain["p_adjusted"])
-    with pytest.raises(ValueError, match="adjust must be None, .*'best'"):
+    with pytest.raises(ValueError, match=r"adjust must be None, .*'best'"):
         many.t_test("x", adjust="best")
 
 
