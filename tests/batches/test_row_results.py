@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from batch_cases import awkward, in_batches
 
-from statsmodels_lmm import CrossedMixedLM
+from statsmodels_lmm import CrossedMixedLM, from_json
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 
@@ -82,6 +82,14 @@ def test_a_file_is_written_as_a_whole_or_not_at_all(tmp_path):
 def test_one_table_of_rows():
     whole = pd.concat(OURS.augment(DATA))
     pd.testing.assert_frame_equal(whole, pd.concat(OURS.augment(lambda: iter([DATA]))))
+
+
+def test_a_fit_of_sums_is_saved():
+    fit = CrossedMixedLM.from_batches(source, "y ~ x + (1 + x | g) + (1 | h)").fit()
+    light = from_json(fit.to_json())
+    new = DATA.dropna()[:5]
+    expected = fit.predict(new, random_effects=True)
+    np.testing.assert_allclose(light.predict(new, random_effects=True), expected)
 
 
 def test_new_levels_of_rows():
