@@ -61,11 +61,12 @@ class Passes:
         """
         if reason is not None and self.source.once:
             raise self.no_more(reason)
-        if self.source.once:
-            tables = chain(self._seen, self._open)
-        else:
+        if not self.source.once:
             self.close()
+        if self._open is None:
             tables = self.source.open(self.names)
+        else:
+            tables = chain(self._seen, self._open)
         bar = progress_bar(self.source.n_rows, self.progress, "row", title)
         try:
             for table in tables:

@@ -1,6 +1,8 @@
 """Fitted values, residuals and predictions for rows that are read in batches."""
 
 from collections.abc import Callable, Iterator
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,10 @@ from statsmodels_lmm.formula.backend import design_matrices
 from statsmodels_lmm.formula.chunks import remembering_factors, response_formula
 from statsmodels_lmm.formula.columns import plain_column
 from statsmodels_lmm.formula.frame import find_column
-from statsmodels_lmm.formula.names import columns_in
+from statsmodels_lmm.formula.names import columns_in, names_in
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.prediction import predict
+from statsmodels_lmm.inference.replicates.simulation import check_count
 from statsmodels_lmm.inputs.row_values import row_values
 from statsmodels_lmm.inputs.tables import to_frame
 
@@ -121,10 +124,13 @@ def sample_batches(results, source, n, rng, batch_size=BATCH_SIZE):
         As from `augment_batches`, in the order of the rows. Each set of n rows is
         equally likely, whatever the batches.
     """
+    check_count("n", n)
     rng = np.random.default_rng(rng)
     kept, keys = None, np.zeros(0)
     batches = augment_batches(results, source, "nan", None, batch_size)
     for frame in batches:
+        if not len(frame):
+            continue
         frame = frame[frame["resid"].notna()]
         kept = frame if kept is None else pd.concat([kept, frame])
         # the rows with the smallest of independent numbers are a random sample
@@ -132,6 +138,8 @@ def sample_batches(results, source, n, rng, batch_size=BATCH_SIZE):
         if len(keys) > n:
             chosen = np.sort(np.argpartition(keys, n)[:n])
             kept, keys = kept.iloc[chosen], keys[chosen]
+    if kept is None:
+        raise DataError("the data have no rows")
     return kept
 
 
@@ -206,8 +214,14 @@ def _response(results, frame):
             "so residuals of batches are not defined; result.predict(source) gives "
             "their fitted values"
         )
+    alone = names_in(response).alone
     columns = {
-        name: plain_column(frame[name], name, {"response"}, is_whole=False)
+        name: plain_column(
+            frame[name],
+            name,
+            {"response", "term"} if name in alone else {"response"},
+            is_whole=False,
+        )
         for name in columns_in(response, known)
     }
     values = pd.DataFrame(columns, index=frame.index)
@@ -225,17 +239,40 @@ def _given(batches, to):
     """The batches, or None after they were written to a Parquet file."""
     if to is None:
         return batches
+    if not isinstance(to, str | PathLike):
+        raise TypeError(f"to= is the path of a Parquet file, not {to!r}")
+    # a source that is read while it is written would be lost
+    unfinished = Path(f"{fspath(to)}.unfinished")
+    try:
+        _write(batches, unfinished)
+        unfinished.replace(to)
+    finally:
+        close(batches)
+        unfinished.unlink(missing_ok=True)
+    return None
+
+
+def _write(batches, path):
+    """Write batches to a Parquet file, with the types of the first rows."""
     arrow, parquet = needed("pyarrow"), needed("pyarrow.parquet")
     writer = None
     try:
         for frame in batches:
+            if not len(frame):
+                continue
             schema = None if writer is None else writer.schema
-            table = arrow.Table.from_pandas(frame, schema, preserve_index=False)
+            try:
+                table = arrow.Table.from_pandas(frame, schema, preserve_index=False)
+            except arrow.ArrowException as error:
+                raise DataError(
+                    "batches with columns of different types cannot be written to one "
+                    f"file, here at row {frame.index[0]}: {error}"
+                ) from None
             if writer is None:
-                writer = parquet.ParquetWriter(to, table.schema)
+                writer = parquet.ParquetWriter(path, table.schema)
             writer.write_table(table)
     finally:
-        close(batches)
         if writer is not None:
             writer.close()
-    return None
+    if writer is None:
+        raise DataError("the data have no rows")

@@ -12,7 +12,7 @@ from statsmodels_lmm.batches.passes import Passes
 from statsmodels_lmm.batches.reading import read_names, variable_of_rows
 from statsmodels_lmm.batches.recipe import formulas_of
 from statsmodels_lmm.batches.saving import own_names, packed, unpacked
-from statsmodels_lmm.batches.sources import BATCH_SIZE, is_lazy, source_of
+from statsmodels_lmm.batches.sources import BATCH_SIZE, source_of
 from statsmodels_lmm.batches.sums import Sums
 from statsmodels_lmm.batches.told_once import ToldOnce
 from statsmodels_lmm.core.rows.summed_rows import SummedRows
@@ -93,7 +93,7 @@ class RowSums(Brief):
             The rows: the path of a Parquet file or folder, or a pattern of paths; a
             dataset or record batch reader of pyarrow; a lazy frame of polars; a
             relation of DuckDB; a frame of Dask; a function that returns a new iterator
-            of tables; or an iterable of tables.
+            of tables; an iterable of tables; or one table.
         weights, offset : str, optional
             Columns of prior weights and of a known part of the linear predictor.
         subset : str, optional
@@ -202,7 +202,7 @@ class RowSums(Brief):
         Parameters
         ----------
         batch : table or source
-            A table, or any source that `of` takes.
+            Any source that `of` takes.
         progress : bool, optional
             Whether to show a progress bar, see `of`.
 
@@ -217,8 +217,6 @@ class RowSums(Brief):
             If the rows cannot be used. Batches before the one with the error have been
             added.
         """
-        if not (is_lazy(batch) or isinstance(batch, list | tuple)):
-            batch = [batch]
         source = source_of(batch)
         passes = Passes(source, self._sums.recipe.wanted.names, progress)
         absent = [n for n in passes.names if n not in source.names]
@@ -261,6 +259,11 @@ class RowSums(Brief):
         DataError
             If the sums cannot be added.
         """
+        if not isinstance(other, RowSums):
+            raise TypeError(
+                f"merge takes other RowSums, not {type(other).__name__}; "
+                "`sums.update(rows)` adds rows"
+            )
         self._sums.recipe.check_same(other._sums.recipe)
         self._sums.merge(other._sums)
         return self

@@ -6,6 +6,7 @@ Nothing is evaluated while they are read; the formula is when rows are added.
 
 import io
 import json
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -176,6 +177,8 @@ def unpacked(content, scope=None, structures=None, trusted=False):
         If these are no saved sums, damaged ones, or of a newer version.
     """
     try:
+        if not zipfile.is_zipfile(io.BytesIO(content)):
+            raise DataError("not saved sums, or damaged ones: no archive of arrays")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             head = json.loads(arrays["head"].tobytes())
             if head["format"] != FORMAT:

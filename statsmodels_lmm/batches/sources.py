@@ -5,7 +5,7 @@ Each kind has its own door of a few lines, because no common interface of data f
 has batches. Only the columns that a formula needs are read.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from glob import glob
 from importlib import import_module
@@ -86,9 +86,9 @@ def source_of(data, batch_size=BATCH_SIZE):
     Parameters
     ----------
     data : object
-        Any of the kinds of `is_lazy`, or an iterable of tables, of which an iterator
-        can be read only once. A path is that of a Parquet file or of a folder of such
-        files, or a pattern such as "ratings/2024-*.parquet".
+        Any of the kinds of `is_lazy`, a table, or an iterable of tables, of which an
+        iterator can be read only once. A path is that of a Parquet file or of a folder
+        of such files, or a pattern such as "ratings/2024-*.parquet".
     batch_size : int, optional
         Rows in a batch. Partitions of Dask and tables of the user come as they are.
 
@@ -104,6 +104,8 @@ def source_of(data, batch_size=BATCH_SIZE):
         If a package is missing that the kind needs.
     TypeError
         If these are not batches.
+    DataError
+        If files are not those of Parquet, or do not go together.
     """
     if isinstance(data, Source):
         return data
@@ -182,11 +184,19 @@ def _parquet(path, batch_size):
             raise FileNotFoundError(f"there is no Parquet file {path}{order}")
     arrow, datasets = needed("pyarrow"), needed("pyarrow.dataset")
     how = {"format": "parquet", "partitioning": "hive"}
-    dataset = datasets.dataset(where, **how)
-    # a column may be whole numbers in one file and decimals in another
-    schemas = [dataset.schema, *(f.physical_schema for f in dataset.get_fragments())]
-    schema = arrow.unify_schemas(schemas, promote_options="permissive")
-    return _dataset(datasets.dataset(where, schema=schema, **how), batch_size)
+    try:
+        dataset = datasets.dataset(where, **how)
+        if not dataset.files:
+            raise FileNotFoundError(f"there is no Parquet file in {path}")
+        # a column may be whole numbers in one file and decimals in another
+        schemas = [f.physical_schema for f in dataset.get_fragments()]
+        schemas.insert(0, dataset.schema)
+        schema = arrow.unify_schemas(schemas, promote_options="permissive")
+        return _dataset(datasets.dataset(where, schema=schema, **how), batch_size)
+    except arrow.ArrowException as error:
+        raise DataError(
+            f"{path} cannot be read as Parquet files of the same columns: {error}"
+        ) from None
 
 
 def _dataset(dataset, batch_size):
@@ -274,26 +284,38 @@ def _dask(frame, batch_size):
 def _function(function, batch_size):
     def tables():
         found = function()
-        try:
-            return iter(found)
-        except TypeError:
+        if _is_table(found) or not hasattr(found, "__iter__"):
             raise TypeError(
                 "a function that gives data returns an iterator of tables, not "
                 f"{type(found).__name__}"
-            ) from None
+            )
+        return iter(found)
+
+    begun = tables()
 
     def batches(names):
-        return _checked(tables(), names)
+        again = tables()
+        if again is begun:
+            raise DataError(
+                "the function returned the same iterator a second time, of which "
+                "tables have been read; it must return a new one each time"
+            )
+        return _checked(again, names)
 
     try:
-        first = next(iter(tables()))
+        names = _names(next(begun))
     except StopIteration:
         raise DataError("the data have no rows: the function gives no table") from None
-    return Source(_names(first), batches)
+    finally:
+        if hasattr(begun, "close"):
+            begun.close()
+    return Source(names, batches)
 
 
 def _tables(tables, batch_size):
     """Tables one after the other; an iterator gives them once."""
+    if _is_table(tables):
+        tables = [tables]
     once = hasattr(tables, "__next__")
     try:
         iterator = iter(tables)
@@ -314,6 +336,12 @@ def _tables(tables, batch_size):
     return Source(_names(first), batches, once)
 
 
+def _is_table(data):
+    """Whether data are one table, not several."""
+    kinds = "columns", "column_names"
+    return isinstance(data, Mapping) or any(hasattr(data, kind) for kind in kinds)
+
+
 def _names(table):
     """Names of the columns of a table of any kind."""
     if hasattr(table, "column_names"):  # of pyarrow
@@ -321,12 +349,9 @@ def _names(table):
     if hasattr(table, "schema") and hasattr(table.schema, "names"):
         names = table.schema.names
         return list(names() if callable(names) else names)
-    try:
-        return list(getattr(table, "columns", table))
-    except TypeError:
-        raise TypeError(
-            f"a batch is a table, not of type {type(table).__name__}"
-        ) from None
+    if not _is_table(table):
+        raise TypeError(f"a batch is a table, not of type {type(table).__name__}")
+    return list(getattr(table, "columns", table))
 
 
 def _checked(tables, names):

@@ -175,8 +175,9 @@ def check_row_by_row(designs, frame, text):
             expected = whole[formula]
             allowed = ALONE * np.nanmax(np.abs(expected), axis=0, initial=0.0)
             undefined = np.isnan(found) & np.isnan(expected[part])
-            near = np.abs(found - expected[part]) <= allowed
-            same = (near | undefined).all(axis=0)
+            with np.errstate(invalid="ignore"):
+                near = np.abs(found - expected[part]) <= allowed
+            same = (near | undefined | (found == expected[part])).all(axis=0)
             for name, columns, _ in term_columns(designs.infos[formula], "patsy"):
                 if not same[columns].all():
                     raise FormulaError(

@@ -64,10 +64,11 @@ def _read(data, names):
         return _through_narwhals(data, names)
     try:
         return pd.DataFrame(data)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError):
         raise TypeError(
-            f"data of type {type(data).__name__} are not a table ({error}); give a "
-            "DataFrame or a mapping of columns"
+            f"data of type {type(data).__name__} are not a table; give a DataFrame or "
+            "a mapping of columns, or several tables by "
+            "`CrossedMixedLM.from_batches(tables, formula)`"
         ) from None
 
 

@@ -237,7 +237,7 @@ class CrossedMixedLMResults(MixedResults):
             The data with the columns fitted, resid and fixed. For a source an iterator
             of DataFrames, NaN in incomplete rows, or None if they were written.
         """
-        if is_lazy(data):
+        if is_lazy(data) or (data is not None and self.model.summed is not None):
             if influence:
                 raise ValueError("influence=True needs the rows of the model in memory")
             return augment_batches(self, data, new_levels, to)

@@ -179,9 +179,12 @@ def _plain_formula(model):
     parsed = model._parsed
     residual, dispersion = errors_of(parsed)
     residual = None if residual is None else written_residual(residual)
+    names = data.frame.columns
+    if model.summed is not None:  # levels of groups are not kept by column
+        names = names.union(parsed.grouping_columns, sort=False)
     columns = check_formula(
         model.formula_full,
-        data.frame.columns,
+        names,
         model.structures,
         name,
         residual=residual,

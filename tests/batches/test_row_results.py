@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from batch_cases import awkward, in_batches
 
-from statsmodels_lmm import CrossedMixedLM
+from statsmodels_lmm import CrossedMixedLM, from_json
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 
@@ -63,6 +63,35 @@ def test_rows_are_written(tmp_path):
     assert "predicted" in pd.read_parquet(path)
 
 
+def test_a_file_is_written_as_a_whole_or_not_at_all(tmp_path):
+    pandas_of = pytest.importorskip("pyarrow.parquet").read_pandas
+    path = tmp_path / "rows.parquet"
+    DATA.assign(c=DATA["c"].astype(str)).to_parquet(path)
+    before = path.read_bytes()
+    other = [DATA.assign(note=1), DATA.assign(note="text")]
+    with pytest.raises(DataError, match=f"different types .* at row {len(DATA)}"):
+        OURS.augment(lambda: iter(other), to=path)
+    assert path.read_bytes() == before
+    OURS.augment(path, to=path)
+    assert pandas_of(path).num_rows == len(DATA)
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(TypeError, match="to= is the path of a Parquet file, not 5"):
+        OURS.augment(source, to=5)
+
+
+def test_one_table_of_rows():
+    whole = pd.concat(OURS.augment(DATA))
+    pd.testing.assert_frame_equal(whole, pd.concat(OURS.augment(lambda: iter([DATA]))))
+
+
+def test_a_fit_of_sums_is_saved():
+    fit = CrossedMixedLM.from_batches(source, "y ~ x + (1 + x | g) + (1 | h)").fit()
+    light = from_json(fit.to_json())
+    new = DATA.dropna()[:5]
+    expected = fit.predict(new, random_effects=True)
+    np.testing.assert_allclose(light.predict(new, random_effects=True), expected)
+
+
 def test_new_levels_of_rows():
     def new():
         return iter([DATA[:20].assign(g=99)])
@@ -87,6 +116,10 @@ def test_a_sample_of_residuals():
     assert not other.index.equals(found.index)
     whole = OURS.sample_residuals(source, n=10**6)
     assert len(whole) == OURS.nobs
+    with pytest.raises(ValueError, match="n must be a positive whole number, not -1"):
+        OURS.sample_residuals(source, n=-1)
+    with pytest.raises(DataError, match="no rows"):
+        OURS.sample_residuals(lambda: iter([DATA[:0]]))
 
 
 def test_each_row_is_as_likely_as_another():
@@ -103,6 +136,9 @@ def test_what_batches_of_rows_cannot_have():
         _ = OURS.resid
     with pytest.raises(DataError, match="already have a column 'resid'"):
         OURS.augment(lambda: iter([DATA.assign(resid=0.0)]))
+    plain = CrossedMixedLM.from_batches(source, "y ~ x + (1 | g)").fit()
+    with pytest.raises(DataError, match="'y' must be numeric, but it is text"):
+        next(plain.augment(lambda: iter([DATA.assign(y="text")])))
     with pytest.raises(ValueError, match="influence"):
         OURS.augment(source, influence=True)
     with pytest.raises(ValueError, match="to="):

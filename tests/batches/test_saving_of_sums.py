@@ -70,6 +70,8 @@ def test_sums_that_differ_are_not_merged():
         whole.merge(sums_of(DATA[10:]))
     with pytest.raises(DataError, match="different weights"):
         whole.merge(sums_of(DATA, weights="o"[:0] or None))
+    with pytest.raises(TypeError, match="merge takes other RowSums, not DataFrame"):
+        whole.merge(DATA)
 
 
 def test_new_levels_of_fixed_factors_are_rejected():
@@ -137,7 +139,7 @@ def test_damaged_files_are_rejected(tmp_path, entries, error, told):
 def test_a_pickle_is_not_loaded(tmp_path):
     path = tmp_path / "sums.npz"
     path.write_bytes(pickle.dumps({"format": "statsmodels_lmm sums"}))
-    with pytest.raises(DataError, match="not saved sums"):
+    with pytest.raises(DataError, match="damaged ones: no archive"):
         RowSums.load(path)
 
 

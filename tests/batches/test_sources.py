@@ -227,6 +227,40 @@ def test_no_rows():
         RowSums.of("z ~ 1 + (1 | g)", [DATA.assign(w=0.0)], weights="w")
 
 
+def test_an_iterator_that_has_begun_is_no_new_one():
+    tables = iter(in_batches(DATA, 40))
+    with pytest.raises(DataError, match="the same iterator a second time"):
+        crossedmixedlm("y ~ x + (1 | g)", lambda: tables)
+
+
+def test_one_table_is_a_source():
+    whole = RowSums.of("y ~ x + (1 | g)", DATA)
+    assert whole.nobs == RowSums.of("y ~ x + (1 | g)", [DATA]).nobs
+    both = whole.empty().update(iter(in_batches(DATA, 40)))
+    assert both.nobs == whole.nobs
+    assert whole.empty().update(arrow().to_reader(50)).nobs == whole.nobs
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_infinite_values_are_named():
+    last = DATA[:1].assign(x=np.inf)
+    with pytest.raises(DataError, match="infinite or undefined"):
+        crossedmixedlm("y ~ center(x) + (1 | g)", lambda: iter([last, DATA]))
+
+
+def test_files_that_do_not_go_together(tmp_path):
+    pytest.importorskip("pyarrow")
+    with pytest.raises(FileNotFoundError, match="no Parquet file in"):
+        crossedmixedlm("y ~ x + (1 | g)", tmp_path)
+    DATA.to_parquet(tmp_path / "0.parquet")
+    DATA.assign(x="text").to_parquet(tmp_path / "1.parquet")
+    with pytest.raises(DataError, match=r"of the same columns: .*Field x"):
+        crossedmixedlm("y ~ x + (1 | g)", tmp_path)
+    (tmp_path / "1.parquet").write_text("no Parquet file")
+    with pytest.raises(DataError, match=r"1\.parquet cannot be read as Parquet"):
+        crossedmixedlm("y ~ x + (1 | g)", tmp_path / "1.parquet")
+
+
 def test_kinds_of_values_may_not_be_mixed():
     mixed = DATA.astype({"z": object})
     mixed.loc[60:, "z"] = "many"
@@ -281,6 +315,10 @@ def test_what_is_no_source():
         crossedmixedlm(FORMULA, "rows.csv")
     with pytest.raises(TypeError, match="returns an iterator of tables, not int"):
         crossedmixedlm(FORMULA, lambda: 3)
+    with pytest.raises(TypeError, match="returns an iterator of tables, not DataFrame"):
+        crossedmixedlm(FORMULA, lambda: DATA)
+    with pytest.raises(TypeError, match=r"several tables by .*from_batches"):
+        crossedmixedlm(FORMULA, [DATA, DATA])
     with pytest.raises(TypeError, match="of type int are not batches"):
         CrossedMixedLM.from_batches(3, FORMULA)
     with pytest.raises(TypeError, match="batch_size"):

@@ -18,7 +18,17 @@ from statsmodels_lmm.core.search.krylov import search_krylov, with_value
 from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.search.several_starts import search
 
-KINDS = "plain", "weights", "slopes", "three", "four", "zero", "rank one", "sparse"
+KINDS = (
+    "plain",
+    "weights",
+    "slopes",
+    "three",
+    "four",
+    "zero",
+    "rank one",
+    "sparse",
+    "small",
+)
 
 
 def term(rng, n, levels, effects=None, spread=0.5):
@@ -49,6 +59,8 @@ def case(kind, seed=0):
         roots[seed % 2] *= 0.0
     if kind == "sparse":
         sizes[:2] = 200, 100
+    if kind == "small":  # all effects of the tail are in the coarse space
+        sizes[1] = 30
     terms = [term(rng, n, q, e) for q, e in zip(sizes, effects)]
     exog = np.column_stack([np.ones(n), x, rng.standard_normal(n)])
     endog = exog @ [1.0, 0.5, -1.0] + rng.standard_normal(n)

@@ -98,6 +98,9 @@ def _estimate(system, probes, kept, is_formed):
     if name not in kept:
         kept[name] = _deflated(system, is_formed)
     deflated, q = kept[name], system.products.plan.n_tail
+    exact = float(system.log_head + deflated.known)
+    if deflated.basis.shape[1] == q:
+        return LogDeterminant(exact, 0.0)
     nodes: list = []
     weights: list = []
     for block in probes.blocks:
@@ -109,7 +112,7 @@ def _estimate(system, probes, kept, is_formed):
         nodes += list(each[0])
         weights += list(each[1])
     rest, error = _regression(nodes, weights, deflated.traces)
-    return LogDeterminant(float(system.log_head + deflated.known + rest), error)
+    return LogDeterminant(exact + rest, error)
 
 
 def _regression(nodes, weights, traces):

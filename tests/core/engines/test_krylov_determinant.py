@@ -71,6 +71,12 @@ def test_nothing_is_left_to_chance_without_variances():
     assert nothing.log_determinant.error < 1e-8
 
 
+def test_nothing_is_left_to_chance_beside_a_small_tail():
+    exact, mine = eliminations("small")
+    assert mine.log_determinant.error == 0.0
+    assert_allclose(mine.logdet, exact.logdet, rtol=1e-12)
+
+
 def test_variance_of_a_mean():
     rng = np.random.default_rng(0)
     samples = rng.standard_normal((20_000, 8))
