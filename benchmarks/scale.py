@@ -382,9 +382,11 @@ def resident(which):
 
 def measured(shape, fit):
     """Simulate a design, fit it and return a Record."""
-    small = pd.DataFrame({"y": [1.0, 2, 4, 3, 5, 7], "x": [1.0, 2, 3, 1, 2, 4]})
-    small = small.assign(a=[0, 0, 1, 1, 2, 2])
-    fit(Shape("y ~ x + (1 | a)", None, "to import everything"), small)
+    rng = np.random.default_rng(0)
+    small = pd.DataFrame({"a": np.repeat(np.arange(8), 6), "b": np.tile(range(6), 8)})
+    small["x"] = rng.standard_normal(len(small))
+    small["y"] = response(rng, small, {"a": 1.0, "b": 1.0})
+    fit(Shape("y ~ x + (1 | a) + (1 | b)", None, "to import everything"), small)
     data = shape.data()
     if STATUS.exists():
         STATUS.write_text("5")
