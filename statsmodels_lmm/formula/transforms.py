@@ -1,9 +1,11 @@
-"""Transforms of R that patsy lacks."""
+"""Transforms of R that patsy lacks, or that it computes row by row."""
 
 import numpy as np
 import pandas as pd
 import patsy
 from formulaic.transforms import stateful_transform
+from patsy.state import Standardize as PatsyStandardize
+from patsy.util import atleast_2d_column_default, wide_dtype_for
 from scipy.interpolate import BSpline
 
 from statsmodels_lmm.formula.splines import CHECKED
@@ -233,6 +235,33 @@ def remembered_cut(x, breaks, right=True, _state=None):
     return pd.Series(intervals(x, _state["breaks"], right), getattr(x, "index", None))
 
 
+class Standardize(PatsyStandardize):
+    """The ``scale`` of patsy, which takes whole chunks instead of row after row."""
+
+    current_n: int
+
+    def memorize_chunk(self, x, center=True, rescale=True, ddof=0):
+        """Add the rows of a chunk to the number, the mean and the sum of squares."""
+        rows = np.asarray(atleast_2d_column_default(x))
+        rows = rows.astype(wide_dtype_for(rows), copy=False)
+        if not len(rows):
+            return
+        # about the first row, so that a constant has a spread of exactly zero
+        moved = rows - rows[0]
+        means = moved.mean(axis=0)
+        count, total = len(rows), self.current_n + len(rows)
+        squares = ((moved - means) ** 2).sum(axis=0)
+        means = means + rows[0]
+        if not self.current_n:
+            self.current_n, self.current_mean, self.current_M2 = count, means, squares
+            return
+        delta = means - self.current_mean
+        self.current_M2 = self.current_M2 + squares
+        self.current_M2 += delta**2 * (self.current_n * count / total)
+        self.current_mean = self.current_mean + delta * (count / total)
+        self.current_n = total
+
+
 FUNCTIONS = {
     name: getattr(np, name) for name in ("exp", "log", "log10", "log1p", "log2", "sqrt")
 }
@@ -242,6 +271,8 @@ REMEMBERED = {
         "cut": patsy.stateful_transform(Cut),
         "ns": patsy.stateful_transform(NS),
         "poly": patsy.stateful_transform(Poly),
+        "scale": patsy.stateful_transform(Standardize),
+        "standardize": patsy.stateful_transform(Standardize),
     },
     "formulaic": {"cut": remembered_cut, "ns": remembered_ns},
 }

@@ -205,3 +205,17 @@ def test_warnings_come_once():
     assert texts[0] == texts[1]
     assert len(texts[0]) == 3
     assert all(w.filename == __file__ for w in found)
+
+
+def test_sums_may_be_used_again():
+    """Levels of one factor that arrive in order, and of another that do not."""
+    rng = np.random.default_rng(0)
+    g, h = np.sort(rng.integers(40, size=400)), rng.integers(30, size=400)
+    y = rng.normal(size=40)[g] + rng.normal(size=30)[h] + rng.normal(size=400)
+    data, formula = pd.DataFrame({"g": g, "h": h, "y": y}), "y ~ 1 + (1 | g) + (1 | h)"
+    sums = sums_of(formula, data, 400)
+    for _ in range(3):
+        assert_same_model(sums, crossedmixedlm(formula, data))
+    sums.update(data.head(50))
+    more = pd.concat([data, data.head(50)], ignore_index=True)
+    assert_same_model(sums, crossedmixedlm(formula, more))

@@ -4,12 +4,14 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import patsy
 import pytest
 from numpy.testing import assert_allclose
 from patsy import dmatrix
 
 from statsmodels_lmm.exceptions import DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.formula.transforms import Standardize
 
 N = 24
 ROW = np.arange(N)
@@ -234,6 +236,32 @@ def test_scale(engine):
     model = model_of("y ~ scale(x) + (scale(x)|g)")
     assert_allclose(model.exog, np.column_stack([ONE, scaled]), atol=1e-13)
     check_random(model, ("g", G, [ONE, scaled], [2]))
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, int])
+@pytest.mark.parametrize("width", [1, 2])
+def test_scale_by_chunks_is_that_of_patsy(kind, width):
+    rng = np.random.default_rng(0)
+    x = (1e3 + 5.0 * rng.standard_normal((101, width))).astype(kind)
+    x[:, -1] = np.arange(101) % 3 == 0
+    x = x if width > 1 else x[:, 0]
+    own, theirs = Standardize(), patsy.state.Standardize()
+    for chunk in np.split(x, [0, 1, 40]):
+        own.memorize_chunk(chunk)
+        theirs.memorize_chunk(chunk)
+    assert type(own.current_n) is int
+    assert own.current_n == 101
+    assert_allclose(own.current_mean, theirs.current_mean, rtol=1e-12)
+    assert_allclose(own.current_M2, theirs.current_M2, rtol=1e-12)
+    assert_allclose(own.transform(x), theirs.transform(x), rtol=0.0, atol=1e-12)
+
+
+def test_scale_of_a_constant_has_no_spread():
+    own = Standardize()
+    for chunk in (np.full(7, 0.1), np.full(30, 0.1)):
+        own.memorize_chunk(chunk)
+    assert own.current_M2 == 0.0
+    assert own.current_mean == 0.1
 
 
 def test_spline(engine):

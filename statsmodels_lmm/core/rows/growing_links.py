@@ -114,9 +114,13 @@ def renumbered(matrix, blocks, first, second, n_levels):
     order = source[source >= 0]
     moved = matrix if _ascending(order, matrix) else matrix[order]
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(moved.indptr.dtype)
-    parts = moved.data, columns[moved.indices], starts
-    placed = sparse.csr_array(parts, shape=shape)
-    placed.sort_indices()
+    data, is_sorted = moved.data, (columns == np.arange(len(columns))).all()
+    if moved is matrix and not is_sorted:
+        data = data.copy()  # it is sorted in place, and belongs to the matrix
+    places = moved.indices if is_sorted else columns[moved.indices]
+    placed = sparse.csr_array((data, places, starts), shape=shape)
+    if not is_sorted:
+        placed.sort_indices()
     return placed
 
 

@@ -50,6 +50,33 @@ class LinkedBlocks:
             return self if factor == 1.0 else replace(self, blocks=self.blocks * factor)
         return replace(self, blocks=left.T @ self.blocks @ right)
 
+    def transposed(self, n_first, n_second):
+        """The blocks of Z_2'Z_1, for numbers of levels of the first and second term."""
+        counts = np.bincount(self.first, minlength=n_first)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        is_scalar = self.shape == (1, 1)
+        values = self.blocks[:, 0, 0] if is_scalar else np.arange(len(self.first))
+        parts = values, self.second, starts
+        # counts, instead of a sort that compares
+        found = sparse.csr_array(parts, shape=(n_first, n_second)).tocsc()
+        levels = np.arange(n_second, dtype=np.int32)
+        if is_scalar:
+            blocks = found.data[:, None, None]
+        else:
+            blocks = np.ascontiguousarray(self.blocks.swapaxes(1, 2)[found.data])
+        first = np.repeat(levels, np.diff(found.indptr))
+        return LinkedBlocks(first, found.indices.astype(np.int32, copy=False), blocks)
+
+    def relabeled(self, first, second):
+        """The blocks with new codes of the levels, shapes (l_1,) and (l_2,)."""
+        if all((new == np.arange(len(new))).all() for new in (first, second)):
+            return self
+        places = (
+            first.astype(np.int32)[self.first],
+            second.astype(np.int32)[self.second],
+        )
+        return _sorted(*places, self.blocks)
+
     def matrix(self, n_first, n_second):
         """
         Z_1'Z_2.
@@ -190,12 +217,11 @@ class PairSums:
         for b in range(len(order)):
             for a in range(b):
                 i, j = order[a], order[b]
-                link = self.links[min(i, j), max(i, j)]
-                first, second, blocks = link.first, link.second, link.blocks
-                if i > j:
-                    first, second = second, first
-                    blocks = blocks.swapaxes(1, 2)
-                links[a, b] = _sorted(relabel[a][first], relabel[b][second], blocks)
+                if i < j:
+                    link = self.links[i, j]
+                else:
+                    link = self.links[j, i].transposed(len(old[b]), len(old[a]))
+                links[a, b] = link.relabeled(relabel[a], relabel[b])
         pairs = list(zip(order, old))
         return replace(
             self,

@@ -2,16 +2,20 @@
 
 import numpy as np
 import pytest
-from krylov_cases import KINDS, products
+from krylov_cases import KINDS, products, term
 from numpy.testing import assert_allclose
 
 from statsmodels_lmm.core.engines import krylov_determinant
+from statsmodels_lmm.core.engines.block_engine import BlockEngine
 from statsmodels_lmm.core.engines.krylov_determinant import (
     _deflated,
     _estimate,
     log_determinant,
 )
+from statsmodels_lmm.core.engines.krylov_engine import KrylovEngine
 from statsmodels_lmm.core.engines.krylov_probes import Probes, variance_of_mean
+from statsmodels_lmm.core.rows.model_rows import Rows
+from statsmodels_lmm.core.rows.standardize import standardize
 
 
 def eliminations(kind, size=0.8):
@@ -75,6 +79,22 @@ def test_nothing_is_left_to_chance_beside_a_small_tail():
     exact, mine = eliminations("small")
     assert mine.log_determinant.error == 0.0
     assert_allclose(mine.logdet, exact.logdet, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [0.0, 0.7])
+def test_few_columns_leave_nothing_to_chance(size):
+    """A tail of at most 64 columns is its own coarse space."""
+    rng = np.random.default_rng(0)
+    n = 400
+    terms = [term(rng, n, 80), term(rng, n, 30)]
+    data = standardize(rng.standard_normal(n), np.ones((n, 1)), terms)
+    rows, engines = Rows(data.endog, data.exog), (BlockEngine, KrylovEngine)
+    exact, mine = (
+        each.of(data.terms, n).gather(rows).eliminate([size * np.eye(1)] * 2)
+        for each in engines
+    )
+    assert_allclose(mine.log_determinant.value, exact.logdet, atol=1e-9)
+    assert mine.log_determinant.error == 0.0
 
 
 def test_variance_of_a_mean():
