@@ -98,8 +98,9 @@ def _estimate(system, probes, kept, is_formed):
     if name not in kept:
         kept[name] = _deflated(system, is_formed)
     deflated, q = kept[name], system.products.plan.n_tail
-    if deflated.basis.shape[1] == q:  # what is known exactly is all
-        return LogDeterminant(float(system.log_head + deflated.known), 0.0)
+    exact = float(system.log_head + deflated.known)
+    if deflated.basis.shape[1] == q:
+        return LogDeterminant(exact, 0.0)
     nodes: list = []
     weights: list = []
     for block in probes.blocks:
