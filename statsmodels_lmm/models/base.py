@@ -459,6 +459,7 @@ class MixedModel(Brief, LikelihoodModel):
             "residual": residual,
             "dispersion": dispersion,
             "power_of_fitted": power_of_fitted or None,
+            "penalized": penalized,
         }
         needs_rows = any(value is not None for value in in_memory.values())
         if cls._sums_rows and is_lazy(data, collected=needs_rows):
@@ -468,7 +469,8 @@ class MixedModel(Brief, LikelihoodModel):
                 BATCH_SIZE,
                 in_memory=in_memory,
                 depth=1,
-                **sides,
+                weights=weights,
+                offset=offset,
                 subset=subset,
                 missing=missing,
                 contrasts=contrasts,

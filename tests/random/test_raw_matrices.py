@@ -620,7 +620,8 @@ def test_everything_after_such_a_fit():
     for options in ({"random_effects": True}, {"interval": "prediction"}, {}):
         one, two = (r.get_prediction(**options) for r in (found, expected))
         assert_allclose(one.summary_frame(), two.summary_frame(), rtol=1e-5)
-    for method in ("satterthwaite", "kenward-roger"):
+    # second derivatives depend on the parameters, which are others here
+    for method in ("satterthwaite", "kenward-roger(linear)"):
         one, two = (r.t_test([0.0, 1.0], df_method=method) for r in (found, expected))
         assert_allclose(one.df_denom, two.df_denom, rtol=1e-4)
         assert_allclose(one.sd, two.sd, rtol=1e-5)

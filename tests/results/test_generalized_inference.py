@@ -58,6 +58,7 @@ WITH = {
 
 OF_RESIDUALS = {"residual_share", "residual_params", "resid_normalized"}
 OF_RESIDUALS |= {"residual_covariance", "residual_table"}
+OF_RESIDUALS |= {"monte_carlo", "sample_residuals", "selection"}
 """What the results of a linear model alone have."""
 
 
