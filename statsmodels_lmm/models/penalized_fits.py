@@ -42,7 +42,7 @@ class PenalizedFits:
             Number of penalties.
         L1_wt : float, optional
             Share c of the absolute values: the penalty of a coefficient is
-            c |b| + (1 - c) b^2 / 2, as in statsmodels.
+            ``c |b| + (1 - c) b^2 / 2``, as in statsmodels.
         objective : {"scaled", "lmmlasso"}, optional
             Whether the penalty is on b / sigma, which does not depend on the unit of
             the response, or on b, as in R's lmmlasso. The latter has several minima;

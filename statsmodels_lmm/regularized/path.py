@@ -409,9 +409,9 @@ def reweighted(problem, fit, rounds, largest=np.inf):
     """
     Penalize large coefficients less, which shrinks them less.
 
-    A weight w_j is divided by 1 + |b_j| h_j / lambda s, with h_j = x_j'V^-1 x_j: at the
-    coefficient that a penalty lambda would just remove if x_j were alone, by 2. That
-    is the penalty lambda log(1 + .) to first order.
+    A weight w_j is divided by ``1 + |b_j| h_j / (lambda s)``, with h_j = x_j'V^-1 x_j:
+    at the coefficient that a penalty lambda would just remove if x_j were alone, by 2.
+    That is the penalty lambda log(1 + .) to first order.
 
     Parameters
     ----------
