@@ -3,6 +3,7 @@
 from itertools import chain
 from typing import Any
 
+from statsmodels_lmm.batches.sources import close
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.parallel import progress_bar
 
@@ -25,6 +26,7 @@ class Passes:
         self.source, self.names, self.progress = source, names, progress
         self._open: Any = None
         self._seen: list = []
+        self._length: int | None = None
 
     def first(self):
         """
@@ -57,24 +59,39 @@ class Passes:
         Raises
         ------
         DataError
-            If the rows can be read only once and another pass is to follow.
+            If the rows can be read only once and another pass is to follow, or if this
+            pass has other rows than the one before.
         """
         if reason is not None and self.source.once:
             raise self.no_more(reason)
-        if not self.source.once:
+        if reason is not None:
             self.close()
         if self._open is None:
-            tables = self.source.open(self.names)
+            opened = tables = self.source.open(self.names)
         else:
-            tables = chain(self._seen, self._open)
-        bar = progress_bar(self.source.n_rows, self.progress, "row", title)
+            # the only pass goes on with what is open: another one may not begin anew
+            opened, tables = self._open, chain(self._seen, self._open)
+            self._open, self._seen = None, []
+        bar, length = progress_bar(self.source.n_rows, self.progress, "row", title), 0
         try:
             for table in tables:
                 yield table
                 bar.update(len(table))
+                length += len(table)
         finally:
             bar.close()
-            close(tables)
+            close(opened)
+        self._check_length(length)
+
+    def _check_length(self, length):
+        """Reject a pass that had other rows than the one before."""
+        if self._length not in (None, length):
+            raise DataError(
+                f"the batches had {self._length} rows when they were read first and "
+                f"{length} the next time: a function must return a new iterator of all "
+                "tables each time"
+            )
+        self._length = length
 
     def no_more(self, reason):
         """The error for rows that would have to be read again."""
@@ -89,9 +106,3 @@ class Passes:
         if self._open is not None:
             close(self._open)
         self._open, self._seen = None, []
-
-
-def close(tables):
-    """Close an iterator of tables, if it can be closed."""
-    if hasattr(tables, "close"):
-        tables.close()

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.batches.passes import close
-from statsmodels_lmm.batches.sources import BATCH_SIZE, needed, source_of
+from statsmodels_lmm.batches.sources import BATCH_SIZE, close, needed, source_of
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.backend import design_matrices
 from statsmodels_lmm.formula.chunks import remembering_factors, response_formula

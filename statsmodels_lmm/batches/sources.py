@@ -300,16 +300,20 @@ def _function(function, batch_size):
                 "the function returned the same iterator a second time, of which "
                 "tables have been read; it must return a new one each time"
             )
-        return _checked(again, names)
+        opened, every = again, again
+        if unread:
+            opened, every = begun, unread.pop()
+        try:
+            yield from _checked(every, names)
+        finally:
+            close(opened)
 
     try:
-        names = _names(next(begun))
+        first = next(begun)
     except StopIteration:
         raise DataError("the data have no rows: the function gives no table") from None
-    finally:
-        if hasattr(begun, "close"):
-            begun.close()
-    return Source(names, batches)
+    unread = [chain([first], begun)]
+    return Source(_names(first), batches)
 
 
 def _tables(tables, batch_size):
@@ -334,6 +338,12 @@ def _tables(tables, batch_size):
         return _checked(every, names)
 
     return Source(_names(first), batches, once)
+
+
+def close(tables):
+    """Close an iterator of tables, if it can be closed."""
+    if hasattr(tables, "close"):
+        tables.close()
 
 
 def _is_table(data):

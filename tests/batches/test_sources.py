@@ -1,6 +1,7 @@
 """Batches from every kind of source, and what cannot be read."""
 
 import sys
+from copy import copy
 
 import numpy as np
 import pytest
@@ -231,6 +232,18 @@ def test_an_iterator_that_has_begun_is_no_new_one():
     tables = iter(in_batches(DATA, 40))
     with pytest.raises(DataError, match="the same iterator a second time"):
         crossedmixedlm("y ~ x + (1 | g)", lambda: tables)
+
+
+def test_iterators_that_share_their_tables():
+    """A new object each time, which goes on where the one before has ended."""
+    tables = iter(in_batches(DATA, 40))
+    model = crossedmixedlm("y ~ x + (1 | g)", lambda: map(copy, tables))
+    whole = crossedmixedlm("y ~ x + (1 | g)", DATA).fit()
+    np.testing.assert_allclose(model.fit().llf, whole.llf)
+    assert model.nobs == whole.nobs
+    tables = iter(in_batches(DATA, 40))
+    with pytest.raises(DataError, match=r"had \d+ rows .* and 0 the next"):
+        crossedmixedlm("y ~ center(x) + (1 | g)", lambda: map(copy, tables))
 
 
 def test_one_table_is_a_source():
