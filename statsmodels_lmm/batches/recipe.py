@@ -19,8 +19,8 @@ from statsmodels_lmm.formula.columns import new_levels
 from statsmodels_lmm.formula.design import check_finite
 from statsmodels_lmm.formula.frame import find_column
 from statsmodels_lmm.formula.model_formula import ModelFormula, offset_formula
+from statsmodels_lmm.formula.remembered import complete_values
 from statsmodels_lmm.formula.saved_design import plain_design
-from statsmodels_lmm.inputs.row_values import named_rows
 
 
 @dataclass(frozen=True)
@@ -176,16 +176,11 @@ class Recipe:
         """Values of the grouping columns."""
         groups = {}
         for name in self.grouping:
-            if name not in self.groupings:
+            if name in self.groupings:
+                remembered = self.groupings[name]
+                groups[name] = complete_values(name, remembered, frame)
+            else:
                 groups[name] = frame[find_column(frame, name)]
-                continue
-            groups[name] = values = self.groupings[name].values(frame)
-            missing = values.isna().to_numpy()
-            if missing.any():
-                raise DataError(
-                    f"the grouping factor {name} has no value in "
-                    f"{named_rows(frame.index[missing])}; leave them out with subset="
-                )
         return groups
 
     def _check_finite(self, values, what, frame, names):

@@ -156,11 +156,37 @@ def grouping_factors(formula, frame, scope):
     groupings, values = {}, {}
     for text in formula.grouping_expressions:
         groupings[text] = RememberedFactor.of(text, frame, scope)
-        values[text] = groupings[text].values(frame)
-        missing = values[text].isna().to_numpy()
-        if missing.any():
-            raise DataError(
-                f"the grouping factor {text} has no value in "
-                f"{named_rows(frame.index[missing])}; leave them out with subset="
-            )
+        values[text] = complete_values(text, groupings[text], frame)
     return groupings, values
+
+
+def complete_values(text, remembered, frame):
+    """
+    The values of a grouping factor that is an expression.
+
+    Parameters
+    ----------
+    text : str
+        The expression.
+    remembered : RememberedFactor
+        How it is evaluated.
+    frame : DataFrame
+        The rows.
+
+    Returns
+    -------
+    Series
+
+    Raises
+    ------
+    DataError
+        If it has no value in some row.
+    """
+    values = remembered.values(frame)
+    missing = values.isna().to_numpy()
+    if missing.any():
+        raise DataError(
+            f"the grouping factor {text} has no value in "
+            f"{named_rows(frame.index[missing])}; leave them out with subset="
+        )
+    return values

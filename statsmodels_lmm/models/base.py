@@ -134,9 +134,7 @@ class MixedModel(Brief, LikelihoodModel):
     ) -> None:
         source = kwargs.pop("source", None)
         if penalized is not None:
-            self._require_penalized()
-            if kwargs.get("penalized_rows") is None:
-                kwargs["penalized_rows"] = row_numbers(penalized)
+            self._number_rows(penalized, kwargs)
             penalized = penalized_columns(penalized)
         if residual is not None or dispersion is not None or power_of_fitted:
             self._require_errors()
@@ -248,6 +246,13 @@ class MixedModel(Brief, LikelihoodModel):
     @classmethod
     def _require_penalized(cls):
         """Raise a TypeError if there can be no penalized columns."""
+
+    @classmethod
+    def _number_rows(cls, penalized, sides):
+        """Add the rows of penalized columns to the values of the rows, if need be."""
+        cls._require_penalized()
+        if sides.get("penalized_rows") is None:
+            sides["penalized_rows"] = row_numbers(penalized)
 
     def _response(self, endog, sides):
         """The response and the values of the rows, of complete rows."""
@@ -442,9 +447,7 @@ class MixedModel(Brief, LikelihoodModel):
         sides = {"weights": weights, "offset": offset}
         sides |= {name: kwargs.pop(name, None) for name in cls._sides[2:]}
         if penalized is not None:
-            cls._require_penalized()
-            if sides["penalized_rows"] is None:
-                sides["penalized_rows"] = row_numbers(penalized)
+            cls._number_rows(penalized, sides)
             rest["penalized"] = penalized
         if kwargs:
             raise unknown_arguments(kwargs)

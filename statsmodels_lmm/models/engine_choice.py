@@ -106,14 +106,16 @@ class EngineChoice:
             reason = "errors are correlated or of unequal variance"
             if model.residual is None:
                 reason = why_not(terms)
-            if not reason and is_by_level(terms, nesting):
-                return model
             if reason:
                 raise ValueError(
                     'engine="krylov" is for factors with independent levels and '
                     f"independent errors, and here {reason}; leave engine out"
                 )
-        elif model.residual is not None or is_for_dense(terms, model.nobs, nesting):
+            suits = is_by_level(terms, nesting)
+        else:
+            suits = model.residual is not None
+            suits = suits or is_for_dense(terms, model.nobs, nesting)
+        if suits:
             return model
         other = copy(model)
         probes = Probes(self.seed, self.probes or DEFAULT_PROBES)

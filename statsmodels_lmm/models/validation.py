@@ -431,8 +431,13 @@ def warn_after_fit(results):
             "variances are those of a local optimum at best. Leave out a random effect",
             DataWarning,
         )
-    if optimum.saturated or optimum.given or results.converged or unbounded:
-        return
+    if not (optimum.saturated or optimum.given or results.converged or unbounded):
+        _warn_of_search(results)
+
+
+def _warn_of_search(results):
+    """Warn that no optimum is proved."""
+    optimum = results.optimum
     if results.reason:
         warn(results.reason, ConvergenceWarning)
     elif optimum.rounding >= REACHED and (

@@ -337,64 +337,95 @@ def fit_path(penalized, alphas, is_open=False):
     DataError
         If there is no penalty to be reached.
     """
-    problem, options = penalized.problem, penalized.options
+    problem = penalized.problem
     alphas = np.unique(np.asarray(alphas, dtype=float))[::-1]
     if not len(alphas) or not (alphas > 0.0).all() or not np.isfinite(alphas).all():
         raise ValueError("alphas must be positive numbers")
-    n, _ = problem.columns.shape
-    largest = options.largest(n)
-
-    def point(alpha, fit):
-        fit = reweighted(problem, fit, options.adaptive, largest)
-        return PathPoint(
-            alpha=float(alpha),
-            estimate=penalized.estimate(fit),
-            objective=penalized.objective(fit),
-            violation=fit.violation,
-            certified=bool(fit.is_proved and fit.optimum.certified),
-        )
+    largest = penalized.options.largest(problem.columns.shape[0])
 
     # fits hold copies of their columns, so that none but the last is kept
-    points, values = [], []
+    points, values = {}, {}
     amounts = [penalized.amount(alpha) for alpha in alphas]
     for alpha, fit in zip(alphas, problem.path(amounts, largest, penalized.null)):
-        points.append(point(alpha, fit))
-        values.append(fit.value)
+        points[alpha] = _point(penalized, alpha, fit, largest)
+        values[alpha] = fit.value
     if not points:
         raise DataError(
             f"at alpha={alphas[0]:.3g} more than {largest} columns would be chosen, or "
             f"nothing be left of the residual variance; alpha_max is "
             f"{penalized.alpha_max:.3g}"
         )
-    notes = []
-    if len(points) < len(alphas):
-        notes.append(
-            f"The path ends at alpha={alphas[len(points) - 1]:.3g}: below it more than "
-            f"{largest} columns would be chosen, or nothing be left of the residual "
-            "variance."
-        )
-    up, values = list(alphas[: len(points) - 1][::-1]), values[:-1][::-1]
-    known, lower = len(up), 0
-    if is_open and len(points) > 1:
-        more = (alphas[0] / alphas[1]) ** np.arange(1, BEYOND + 1)
-        up += list(alphas[0] * more)
-    way = problem.back([penalized.amount(alpha) for alpha in up], fit, largest)
-    for i, (alpha, other) in enumerate(zip(up, way)):
-        value = values[i] if i < known else penalized.null.value
-        if other.value < value - LOWER:
-            found, lower = point(alpha, other), lower + 1
-            if i < known:
-                points[known - 1 - i] = found
-            else:
-                points.insert(0, found)
-        elif i >= known:
+    end = None if len(points) == len(alphas) else alphas[len(points) - 1]
+    lower = _lower_on_the_way_back(penalized, values, fit, largest, is_open)
+    points |= lower
+    notes = _notes(penalized, end, largest, len(lower))
+    every = [points[alpha] for alpha in sorted(points, reverse=True)]
+    return RegularizedPath(penalized, every, notes)
+
+
+def _point(penalized, alpha, fit, largest):
+    """The point of a path for a fit."""
+    rounds = penalized.options.adaptive
+    fit = reweighted(penalized.problem, fit, rounds, largest)
+    return PathPoint(
+        alpha=float(alpha),
+        estimate=penalized.estimate(fit),
+        objective=penalized.objective(fit),
+        violation=fit.violation,
+        certified=bool(fit.is_proved and fit.optimum.certified),
+    )
+
+
+def _lower_on_the_way_back(penalized, values, fit, largest, is_open):
+    """
+    Points with lower minima than those on the way down.
+
+    Parameters
+    ----------
+    penalized : PenalizedModel
+        The model.
+    values : dict of float
+        Twice the objective by penalty, descending.
+    fit : PenalizedFit
+        The fit at the last penalty.
+    largest : int
+        Number of columns above which to give up.
+    is_open : bool
+        See `fit_path`.
+
+    Returns
+    -------
+    dict of PathPoint
+        By penalty; those above the first penalty follow each other.
+    """
+    up, found = list(values)[-2::-1], {}
+    if is_open and len(values) > 1:
+        first, second, *_ = values
+        up += list(first * (first / second) ** np.arange(1, BEYOND + 1))
+    amounts = [penalized.amount(alpha) for alpha in up]
+    way = penalized.problem.back(amounts, fit, largest)
+    for alpha, other in zip(up, way):
+        if other.value < values.get(alpha, penalized.null.value) - LOWER:
+            found[alpha] = _point(penalized, alpha, other, largest)
+        elif alpha not in values:
             break
-    if lower:
+    return found
+
+
+def _notes(penalized, end, largest, n_lower):
+    """What is to be known of a path, which may end at a penalty."""
+    notes = []
+    if end is not None:
         notes.append(
-            f"The objective has several minima; at {lower} penalties the lower one was "
-            "found on the way back."
+            f"The path ends at alpha={end:.3g}: below it more than {largest} columns "
+            "would be chosen, or nothing be left of the residual variance."
         )
-    again = problem.columns.equal_columns
+    if n_lower:
+        notes.append(
+            f"The objective has several minima; at {n_lower} penalties the lower one "
+            "was found on the way back."
+        )
+    again = penalized.problem.columns.equal_columns
     if again:
         names = penalized.columns.names
         pairs = [f"{names[j]} = {names[i]}" for i, j in again]
@@ -402,7 +433,7 @@ def fit_path(penalized, alphas, is_open=False):
             f"{len(pairs)} left out as equal, up to units, to one before "
             f"them: {listed(pairs)}."
         )
-    return RegularizedPath(penalized, points, notes)
+    return notes
 
 
 def reweighted(problem, fit, rounds, largest=np.inf):

@@ -102,10 +102,8 @@ def is_worth_polishing(products):
     -------
     bool
     """
-    plan, nesting = products.plan, None
-    if products.rows is None:
-        nesting = nesting_of(products.links, plan.terms)
-    plan = plan_elimination(plan.terms, nesting=nesting)
+    terms = products.plan.terms
+    plan = plan_elimination(terms, nesting=nesting_of(products.links, terms))
     linked: np.ndarray = np.zeros(1)
     for (i, _), link in products.links.items():
         if i == 0:
