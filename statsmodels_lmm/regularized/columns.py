@@ -82,10 +82,7 @@ def penalized_columns(values):
     )
     if np.ma.isMaskedArray(matrix):
         raise DataError("penalized is a masked array; fill the missing values")
-    if matrix.ndim != 2 or not matrix.shape[1]:
-        raise DataError(
-            f"penalized is a matrix of rows and columns, not of shape {matrix.shape}"
-        )
+    _check_shape(matrix)
     if matrix.dtype.kind not in "biuf":
         raise DataError(
             f"penalized has entries of type {matrix.dtype}; give numbers, such as "
@@ -93,6 +90,15 @@ def penalized_columns(values):
         )
     names = pd.Index([f"penalized[{j}]" for j in range(matrix.shape[1])])
     return PenalizedColumns(matrix, names)
+
+
+def _check_shape(matrix):
+    """Reject what has no rows and columns."""
+    shape = np.shape(matrix)
+    if len(shape) != 2 or not shape[1]:
+        raise DataError(
+            f"penalized is a matrix of rows and columns, not of shape {shape}"
+        )
 
 
 def _of_frame(frame):
@@ -135,4 +141,5 @@ def row_numbers(values):
     if isinstance(values, pd.DataFrame):
         return pd.Series(np.arange(len(values)), values.index)
     matrix = values.matrix if isinstance(values, PenalizedColumns) else values
+    _check_shape(matrix)
     return np.arange(np.shape(matrix)[0])

@@ -276,6 +276,8 @@ def test_data_without_meaning(data):
         crossedmixedlm(FORMULA, frame, penalized=gaps).fit_regularized()
     with pytest.raises(DataError, match=r"shape \(99,\)"):
         crossedmixedlm(FORMULA, frame, penalized=z[1:])
+    with pytest.raises(DataError, match=r"rows and columns, not of shape \(\)"):
+        crossedmixedlm(FORMULA, frame, penalized="s3")
     with pytest.raises(DataError, match="not numbers: f"):
         crossedmixedlm(FORMULA, frame, penalized=frame[["x"]].assign(f="a"))
     twice = pd.DataFrame(z[:, :2], columns=["1", 1])
