@@ -125,6 +125,7 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
             names = [response_of(formula)]
         names = plain_names(names)
         if isinstance(values, np.ndarray):
+            values = np.asfortranarray(values)  # what follows goes down the columns
             matrix = pd.DataFrame(values, frame.index, names, copy=False)
         else:
             matrix = values.set_axis(frame.index).set_axis(names, axis=1)

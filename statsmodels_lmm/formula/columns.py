@@ -152,13 +152,14 @@ def _integers(values, name, only_group):
     """Integers as int64, so that differences can be negative, or float if too large."""
     if only_group:
         return values
-    if len(values) and np.abs(values.astype(float)).max() > EXACT_INTEGERS:
+    largest = max(int(values.max()), -int(values.min())) if len(values) else 0
+    if largest > EXACT_INTEGERS:
         warn(
             f"column '{name}' holds integers above 2**53, which lose digits as floats",
             DataWarning,
         )
-    fits = not len(values) or values.max() <= np.iinfo(np.int64).max
-    return values.astype(np.int64 if fits else float)
+    fits = largest <= np.iinfo(np.int64).max
+    return values.astype(np.int64 if fits else float, copy=False)
 
 
 def _from_extension(column, only_group):

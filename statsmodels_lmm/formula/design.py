@@ -322,7 +322,7 @@ def _random_effects(
         grouped=GroupedEffects(
             codes,
             len(levels),
-            np.column_stack(columns),
+            columns[0] if len(columns) == 1 else np.column_stack(columns),
             tuple(blocks),
             tuple(structured),
             relationship,

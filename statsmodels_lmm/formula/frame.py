@@ -31,6 +31,9 @@ WORDS_OF_R = {
 }
 """Functions of R, and what to write instead."""
 
+COPY_ON_WRITE = int(pd.__version__.partition(".")[0]) > 2
+"""Whether columns that share memory are told apart when one is written to."""
+
 CONSTANTS_OF_R = {"TRUE": "True", "FALSE": "False", "NULL": "None"}
 """Constants of R, and what to write instead."""
 
@@ -75,7 +78,9 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
     for name, values in (extra or {}).items():
         gaps[name] = gaps.get(name, False) | np.isnan(values)
     incomplete = np.any(list(gaps.values()), axis=0)
-    frame, rows = pd.DataFrame(columns, index=data.index), np.flatnonzero(~incomplete)
+    each = {name: _series(values, data[name]) for name, values in columns.items()}
+    frame = pd.DataFrame(each, index=data.index, copy=not COPY_ON_WRITE)
+    rows = np.flatnonzero(~incomplete)
     if incomplete.any():
         counts = {name: int(gap.sum()) for name, gap in gaps.items() if gap.any()}
         if missing == "raise" or incomplete.all():
@@ -88,6 +93,14 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
         if not has_all_levels(values[rows] if incomplete.any() else values):
             frame = _drop_unused_levels(frame, name, roles[name])
     return frame, rows
+
+
+def _series(values, column):
+    """Values as a Series, the column itself if they are its own."""
+    own = values.dtype == column.dtype and isinstance(values, np.ndarray)
+    if own and np.shares_memory(values, column.to_numpy()):
+        return column  # so that pandas copies it should the user write into it
+    return pd.Series(values, column.index, copy=False)
 
 
 def incomplete_rows(counts, missing):

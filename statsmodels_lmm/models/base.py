@@ -1,6 +1,7 @@
 """The parts of every mixed model: data, weights, offset and random effects."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import Any, Self
@@ -189,9 +190,10 @@ class MixedModel(Brief, LikelihoodModel):
             kwargs |= {"formula": source.parsed.fixed_formula, "source": source}
             kwargs["model_spec"] = source.spec
         super().__init__(endog, exog, **kwargs)
-        # pandas returns read-only views
-        self.endog = self.data.endog = np.require(self.data.endog, float, "W")
-        self.exog = self.data.exog = np.require(self.data.exog, float, "W")
+        for name in "endog", "exog":
+            values = _writable(getattr(self.data, name), source is not None)
+            setattr(self.data, name, values)
+            setattr(self, name, values)
         self._set_up(random, sides, check_levels, rank, source)
         if rows is not None:
             self.n_dropped = int((~rows).sum())
@@ -814,6 +816,14 @@ class MixedModel(Brief, LikelihoodModel):
     def __getstate__(self):
         """Pickle and copy without what can be formed again."""
         return {**self.__dict__, "_design": SharedDesign(choice=self._design.choice)}
+
+
+def _writable(values, is_own):
+    """Numbers that may be written to, from views that pandas makes read-only."""
+    if is_own:  # no one else has what a formula made
+        with suppress(ValueError):
+            values.flags.writeable = True
+    return np.require(values, float, "W")
 
 
 def _are_built(random):

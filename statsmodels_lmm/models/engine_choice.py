@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from statsmodels_lmm.core.criteria.units import Units
-from statsmodels_lmm.core.engines.block_sums import nesting_of
+from statsmodels_lmm.core.engines.block_sums import nesting_of, products_of_products
 from statsmodels_lmm.core.engines.krylov_engine import KrylovEngine
 from statsmodels_lmm.core.engines.krylov_probes import Probes
 from statsmodels_lmm.core.engines.shared_design import SharedDesign
@@ -137,6 +137,23 @@ def exactly(model):
     other._design = SharedDesign(design=model._design.design)
     other._cross, other._choice = (), None
     return other
+
+
+def use_sums(exact, model):
+    """
+    Form the products of the exact engine from those of another, without the rows.
+
+    Parameters
+    ----------
+    exact : CrossedMixedLM
+        A model with the exact engine.
+    model : CrossedMixedLM
+        The same model with the engine of conjugate gradients, fitted.
+    """
+    if not exact._cross:
+        data, products = model._cross[:2]
+        exact._design.products = found = products_of_products(products)
+        exact._cross = data, found, Units(data, found.plan)
 
 
 def settle(model, deviance):

@@ -40,6 +40,7 @@ from statsmodels_lmm.models.engine_choice import (
     exactly,
     settle,
     told_of_krylov,
+    use_sums,
 )
 from statsmodels_lmm.models.from_batches import FromBatches
 from statsmodels_lmm.models.penalized_fits import PenalizedFits
@@ -418,6 +419,7 @@ class CrossedMixedLM(FromBatches, PenalizedFits, MixedModel):
         if not choice.may_polish(model._cross[1]):
             return model, deviance, optimum
         start = model._units.of_user(deviance.factors)
+        use_sums(exact, model)
         deviance, polished = exact._searched(reml, start, settings, is_found=True)
         return exact, deviance, after(optimum, polished)
 

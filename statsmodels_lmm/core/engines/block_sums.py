@@ -5,6 +5,8 @@ A term is nested in another if each of its levels shares rows with one level of 
 other only.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import sparse
 
@@ -54,6 +56,25 @@ def products_of_sums(sums, terms):
         coupling=tuple(coupling),
         tail=_tail_gram(sums, plan, densely),
     )
+
+
+def products_of_products(products):
+    """
+    The same cross-products for an exact fit.
+
+    Parameters
+    ----------
+    products : KrylovProducts
+        Sums over pairs of levels, with or without rows.
+
+    Returns
+    -------
+    CrossProducts
+    """
+    before = products.plan
+    found = products_of_sums(products.pair_sums, before.terms)
+    order = tuple(before.order[i] for i in found.plan.order)
+    return replace(found, plan=replace(found.plan, order=order), rows=products.rows)
 
 
 def nesting_of(links, terms):

@@ -92,7 +92,7 @@ class KrylovEngine:
         if transform is not None:
             plan = plan.over([f.transformed(transform) for f in plan.terms])
             rows = rows.transformed(transform)
-        sums = PairSums.of(plan.terms, rows.columns())
+        sums = PairSums.of(plan.terms, rows)
         return KrylovProducts.of(plan, sums, self.probes, rows)
 
     def gather_sums(self, sums):

@@ -11,7 +11,7 @@ from statsmodels_lmm.core.engines.krylov_elimination import eliminate_iterativel
 from statsmodels_lmm.core.engines.krylov_probes import Probes
 from statsmodels_lmm.core.engines.linked_forms import linked_moments
 from statsmodels_lmm.core.engines.row_sums import RowSums, added
-from statsmodels_lmm.core.rows.pair_sums import LinkedBlocks
+from statsmodels_lmm.core.rows.pair_sums import LinkedBlocks, PairSums
 
 HEAD_LEVELS = 2**17
 """Number of levels of the first term whose products are held at once."""
@@ -109,6 +109,12 @@ class KrylovProducts(RowSums):
         """Squared lengths of the effect columns of each term, shapes (l_i, k_i)."""
         return [np.diagonal(d, axis1=1, axis2=2) for d in self.diagonal]
 
+    @property
+    def pair_sums(self):
+        """The sums without the plan, a PairSums in the plan's order."""
+        own = self.level_sums, self.diagonal, self.links
+        return PairSums(self.nobs, self.gram, *own)
+
     @cached_property
     def coupling(self):
         """
@@ -141,6 +147,12 @@ class KrylovProducts(RowSums):
                 matrix = link.matrix(tail[i - 1].n_levels, tail[j - 1].n_levels)
                 out[i - 1, j - 1] = matrix, matrix.T
         return out
+
+    @cached_property
+    def n_entries(self):
+        """Number of entries of `coupling` and `across`."""
+        each = [m for _, matrices, _ in self.coupling for m in matrices]
+        return sum(m.nnz for m in [*each, *(m for m, _ in self.across.values())])
 
     def gram_times(self, columns):
         """

@@ -34,6 +34,7 @@ from scipy.linalg import block_diag
 
 from statsmodels_lmm.core.algebra.conjugate_gradients import conjugate_gradients
 from statsmodels_lmm.core.algebra.dense import identity, product, transpose
+from statsmodels_lmm.core.algebra.threads import by_columns
 from statsmodels_lmm.core.engines.levels import solve_levels
 from statsmodels_lmm.core.engines.linked_forms import linked_forms
 
@@ -120,13 +121,11 @@ class KrylovSystem:
 
     def times(self, x):
         """S x for columns x, shape (q, m)."""
-        if x.shape[1] <= TOGETHER:
+
+        def few(x):
             return x + self.rooted(self.reduced_gram(self.rooted(x)))
-        out = np.empty(x.shape)
-        for start in range(0, x.shape[1], TOGETHER):
-            some = slice(start, start + TOGETHER)
-            out[:, some] = self.times(np.ascontiguousarray(x[:, some]))
-        return out
+
+        return by_columns(few, x, TOGETHER, 2.0 * self.products.n_entries)
 
     def solve(self, right, tolerance):
         """S^-1 b for columns b, shape (q, m)."""

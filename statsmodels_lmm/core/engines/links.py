@@ -7,6 +7,7 @@ from scipy import sparse
 
 from statsmodels_lmm.core.engines.level_pairs import LevelPairs
 from statsmodels_lmm.core.rows.grouped_effects import level_sums
+from statsmodels_lmm.core.rows.pair_sums import rows_by_pair, starts_of_pairs
 
 
 @dataclass(frozen=True)
@@ -66,22 +67,12 @@ def linked(first, second):
     -------
     Link
     """
-    # by counting, which takes a fraction of the time of a sort of the pairs
-    order = _by_level(second.codes, second.n_levels)
-    order = order[_by_level(first.codes[order], first.n_levels)]
+    order = rows_by_pair(first, second)
     one, other = first.codes[order], second.codes[order]
-    is_new = np.ones(len(order), dtype=bool)
-    is_new[1:] = (one[1:] != one[:-1]) | (other[1:] != other[:-1])
+    is_new = starts_of_pairs(one, other)
     codes = np.empty(len(order), dtype=np.intp)
     codes[order] = np.cumsum(is_new) - 1
     return Link(one[is_new], other[is_new], codes)
-
-
-def _by_level(codes, n_levels):
-    """Rows by level, those of a level in their order, shape (n,)."""
-    n = len(codes)
-    shape, ones = (n, n_levels), np.ones(n, dtype=np.int8)
-    return sparse.csr_array((ones, codes, np.arange(n + 1)), shape).tocsc().indices
 
 
 @dataclass(frozen=True)

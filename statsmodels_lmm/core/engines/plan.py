@@ -7,6 +7,9 @@ import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import consecutive
 
+FIRST_ROWS = 2**14
+"""Number of rows that are asked first whether levels are nested."""
+
 
 @dataclass(frozen=True)
 class EliminationPlan:
@@ -116,8 +119,12 @@ def parent_levels(child, parent):
     if not (child.is_grouped and parent.is_grouped):
         return None
     parents = np.zeros(child.n_levels, dtype=np.intp)
-    parents[child.codes] = parent.codes
-    return parents if np.array_equal(parents[child.codes], parent.codes) else None
+    for rows in slice(FIRST_ROWS), slice(None):  # the first mostly tell
+        levels, above = child.codes[rows], parent.codes[rows]
+        parents[levels] = above
+        if not np.array_equal(parents[levels], above):
+            return None
+    return parents
 
 
 def plan_elimination(terms, chain_tail=True, nesting=None):
@@ -159,10 +166,7 @@ def plan_elimination(terms, chain_tail=True, nesting=None):
     order = chain + [i for i in by_size if i not in chain]
     relabel = _contiguous_children(terms, chain, parents) if chain else []
     relabel += [np.arange(terms[i].of_user.n_levels) for i in order[len(chain) :]]
-    renumbered = tuple(
-        f.at(new[f.codes], f.effects) if f.is_grouped else f
-        for f, new in zip([terms[i] for i in order], relabel)
-    )
+    renumbered = tuple(_renumbered(terms[i], new) for i, new in zip(order, relabel))
     new_parents = {}
     for a, i in enumerate(chain):
         for b in range(a + 1, len(chain)):
@@ -172,6 +176,13 @@ def plan_elimination(terms, chain_tail=True, nesting=None):
     return EliminationPlan(
         renumbered, tuple(order), tuple(relabel), len(chain), new_parents
     )
+
+
+def _renumbered(term, new):
+    """A term with new codes of its levels."""
+    if not term.is_grouped or np.array_equal(new, np.arange(len(new))):
+        return term
+    return term.at(new[term.codes], term.effects)
 
 
 def _contiguous_children(terms, chain, parents):

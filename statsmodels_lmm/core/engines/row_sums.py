@@ -31,12 +31,11 @@ def sums_over_rows(plan, rows, transform=None):
     if transform is not None:
         plan = plan.over([f.transformed(transform) for f in plan.terms])
         rows = rows.transformed(transform)
-    columns = rows.columns()
     return {
         "plan": plan,
-        "nobs": len(columns),
-        "level_sums": tuple(f.level_sums(columns) for f in plan.terms),
-        "gram": columns.T @ columns,
+        "nobs": len(rows.exog),
+        "level_sums": tuple(map(rows.level_sums, plan.terms)),
+        "gram": rows.gram(),
         "rows": rows,
     }
 

@@ -33,6 +33,23 @@ class Rows:
         whole[:, :p], whole[:, p] = self.exog, self.endog
         return whole if self.change is None else whole @ self.change
 
+    def gram(self):
+        """W'W, shape (w, w)."""
+        if self.endog is None or self.change is not None:
+            whole = self.columns()
+            return whole.T @ whole
+        # W itself would be another copy of the data
+        across = self.exog.T @ self.endog
+        corner = self.endog @ self.endog
+        return np.block([[self.exog.T @ self.exog, across[:, None]], [across, corner]])
+
+    def level_sums(self, term):
+        """Z'W for a term, level by level, shape (l, k, w)."""
+        if self.endog is None or self.change is not None:
+            return term.level_sums(self.columns())
+        parts = self.exog, self.endog[:, None]
+        return np.concatenate([term.level_sums(part) for part in parts], axis=-1)
+
     def times(self, contrast):
         """W c for a vector c, without forming W, shape (n,)."""
         if self.change is not None:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.rows.grouped_effects import level_sums
-
 
 @dataclass(frozen=True)
 class LinkedBlocks:
@@ -34,9 +32,23 @@ class LinkedBlocks:
     @classmethod
     def of(cls, one, other):
         """The blocks of two terms with rows, GroupedEffects."""
-        key = one.codes.astype(np.int64) * other.n_levels + other.codes
-        order = np.argsort(key, kind="stable")
-        return _summed(key[order], other.n_levels, one.effects, other.effects, order)
+        if one.k_effects == other.k_effects == 1:
+            places = one.codes.astype(np.int32), other.codes.astype(np.int32)
+            values = one.effects[:, 0] * other.effects[:, 0]
+            shape = one.n_levels, other.n_levels
+            # adds up what is in the same place
+            found = sparse.coo_array((values, places), shape).tocsr()
+            blocks = found.data[:, None, None]
+            return cls(_rows_of_entries(found), found.indices, blocks)
+        order = rows_by_pair(one, other)
+        first, second = one.codes[order], other.codes[order]
+        at = np.flatnonzero(starts_of_pairs(first, second))
+        blocks = np.empty((len(at), one.k_effects, other.k_effects))
+        for a in range(one.k_effects):
+            for b in range(other.k_effects):
+                products = (one.effects[:, a] * other.effects[:, b])[order]
+                blocks[:, a, b] = np.add.reduceat(products, at) if len(at) else 0.0
+        return cls(first[at].astype(np.int32), second[at].astype(np.int32), blocks)
 
     @property
     def shape(self):
@@ -59,12 +71,11 @@ class LinkedBlocks:
         parts = values, self.second, starts
         # counts, instead of a sort that compares
         found = sparse.csr_array(parts, shape=(n_first, n_second)).tocsc()
-        levels = np.arange(n_second, dtype=np.int32)
         if is_scalar:
             blocks = found.data[:, None, None]
         else:
             blocks = np.ascontiguousarray(self.blocks.swapaxes(1, 2)[found.data])
-        first = np.repeat(levels, np.diff(found.indptr))
+        first = _rows_of_entries(found.T)
         return LinkedBlocks(first, found.indices.astype(np.int32, copy=False), blocks)
 
     def relabeled(self, first, second):
@@ -102,19 +113,44 @@ class LinkedBlocks:
         return blocks.tocsr()
 
 
-def _summed(key, n_second, left, right, order):
-    """Sums of products over runs of equal keys, of rows in a given order."""
-    is_new = np.empty(len(key), dtype=bool)
-    is_new[:1] = True
-    np.not_equal(key[1:], key[:-1], out=is_new[1:])
-    at = np.flatnonzero(is_new)
-    first, second = np.divmod(key[at], n_second)
-    blocks = np.empty((len(at), left.shape[1], right.shape[1]))
-    for a in range(left.shape[1]):
-        for b in range(right.shape[1]):
-            products = (left[:, a] * right[:, b])[order]
-            blocks[:, a, b] = np.add.reduceat(products, at) if len(at) else 0.0
-    return LinkedBlocks(first.astype(np.int32), second.astype(np.int32), blocks)
+def rows_by_pair(one, other):
+    """
+    The rows by their levels of two terms.
+
+    Parameters
+    ----------
+    one, other : GroupedEffects
+        The terms.
+
+    Returns
+    -------
+    ndarray
+        Rows by level of the first, then of the second term, otherwise in their order,
+        shape (n,).
+    """
+    # by counting, which takes a fraction of the time of a sort of the pairs
+    order = _by_level(other.codes, other.n_levels)
+    return order[_by_level(one.codes[order], one.n_levels)]
+
+
+def starts_of_pairs(first, second):
+    """Whether each row, in the order of the pairs, is the first of its pair, (n,)."""
+    is_new = np.ones(len(first), dtype=bool)
+    is_new[1:] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
+    return is_new
+
+
+def _by_level(codes, n_levels):
+    """Rows by level, those of a level in their order, shape (n,)."""
+    n = len(codes)
+    shape, ones = (n, n_levels), np.ones(n, dtype=np.int8)
+    return sparse.csr_array((ones, codes, np.arange(n + 1)), shape).tocsc().indices
+
+
+def _rows_of_entries(matrix):
+    """The row of each entry of a csr_array, 32-bit integers."""
+    rows = np.arange(matrix.shape[0], dtype=np.int32)
+    return np.repeat(rows, np.diff(matrix.indptr))
 
 
 @dataclass(frozen=True)
@@ -143,7 +179,7 @@ class PairSums:
     links: dict
 
     @classmethod
-    def of(cls, terms, columns):
+    def of(cls, terms, rows):
         """
         The sums over rows in memory.
 
@@ -151,16 +187,14 @@ class PairSums:
         ----------
         terms : sequence of GroupedEffects
             The terms.
-        columns : ndarray
-            W, shape (n, w).
+        rows : Rows
+            The columns W.
         """
         terms = list(terms)
         return cls(
-            nobs=len(columns),
-            gram=columns.T @ columns,
-            level_sums=tuple(
-                level_sums(f.codes, f.n_levels, f.effects, columns) for f in terms
-            ),
+            nobs=len(rows.exog),
+            gram=rows.gram(),
+            level_sums=tuple(map(rows.level_sums, terms)),
             diagonal=tuple(f.diagonal_blocks() for f in terms),
             links={
                 (i, j): LinkedBlocks.of(terms[i], terms[j])

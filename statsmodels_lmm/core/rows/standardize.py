@@ -20,6 +20,10 @@ from statsmodels_lmm.core.algebra.dense import (
     inverse_lower,
     triangle_of_qr,
 )
+from statsmodels_lmm.core.algebra.tall_matrices import (
+    are_clearly_independent,
+    orthonormalized,
+)
 from statsmodels_lmm.core.rows.level_covariance import Precision
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 
@@ -140,22 +144,24 @@ class StandardizedDesign(StandardUnits):
         Standardized
         """
         n, unit = len(endog), _units(endog)
-        endog = endog / unit
-        level = 0.0 if self.ones is None else endog.mean()
-        residual = (endog - level) * self.root_weights
+        residual = endog / unit
+        level = 0.0 if self.ones is None else residual.mean()
+        residual -= level
+        residual *= self.root_weights
         coefficients = np.zeros(self.exog.shape[1])
         for _ in range(2):  # twice, so that no digits are lost
             further = self.exog.T @ residual / n
-            residual = residual - self.exog @ further
+            residual -= self.exog @ further
             coefficients += further
         with np.errstate(over="ignore", invalid="ignore"):
             least_squares = (self.to_fixed * self.root_unit) @ coefficients
             if self.ones is not None:
                 least_squares += level * self.ones
             least_squares *= unit
-        scale = float(np.sqrt(np.mean(residual**2)))
-        endog = residual / scale if scale > 0.0 else residual
-        return self._with(endog, least_squares, scale * float(self.root_unit * unit))
+        scale = float(np.linalg.norm(residual) / np.sqrt(n))
+        if scale > 0.0:
+            residual /= scale
+        return self._with(residual, least_squares, scale * float(self.root_unit * unit))
 
     def with_plain_response(self, endog):
         """
@@ -241,12 +247,14 @@ def standardize_design(exog, terms, weights=None):
     StandardizedDesign
     """
     n, n_columns = exog.shape
-    root = np.ones(n) if weights is None else np.sqrt(weights)
+    root = np.broadcast_to(1.0, n) if weights is None else np.sqrt(weights)
     # powers of two change no digits; the criterion is best scaled with weights near 1
     root_unit = power_of_two(root.mean())
     units = _units(exog)
     # sums run down columns
-    root, exog = root / root_unit, np.divide(exog, units, order="F")
+    if weights is not None:
+        root = root / root_unit
+    exog = np.divide(exog, units, order="F")
     constant = _independent_constant(exog, root)
     shifts = np.zeros(exog.shape[1])
     if constant is not None:
@@ -261,7 +269,7 @@ def standardize_design(exog, terms, weights=None):
     exog /= norms
     if weights is not None:
         exog *= root[:, None]
-    q, r = np.linalg.qr(exog)
+    q, r = orthonormalized(exog)
     del exog  # as large as the data
     to_fixed = inverse_lower(r.T).T / norms[:, None] * np.sqrt(n)
     ones = None
@@ -348,6 +356,8 @@ def independent_columns(columns, tolerance=RANK_TOLERANCE):
     candidates = np.flatnonzero(norms > 0)
     if not len(candidates):
         return candidates
+    if len(candidates) == columns.shape[1] and are_clearly_independent(columns):
+        return candidates
     scaled = columns[:, candidates] / norms[candidates]
     triangle = triangle_of_qr(scaled)
     # what remains of each column, of norm sqrt(n), if all are kept
@@ -371,6 +381,8 @@ def _standardize_effects(term, root, root_unit):
     """A term with standardized effect columns, and the map back."""
     if isinstance(term, RawEffects):
         return _standardize_columns(term, root, root_unit)
+    if _is_standard(term, root):
+        return term, np.ones((1, 1))
     effects = np.empty_like(term.effects)
     to_effects = np.zeros((term.k_effects, term.k_effects))
     size = np.sqrt(_mean_variance(term))
@@ -385,10 +397,14 @@ def _standardize_effects(term, root, root_unit):
         change = change / units[:, None] / root_unit
         to_effects[block, block] = change / size
         structures.append(structure.in_units(change / size))
-    if np.array_equal(effects, term.effects):  # such as an intercept
-        effects = term.effects
     standardized = replace(term, effects=effects, structures=tuple(structures))
     return standardized, to_effects
+
+
+def _is_standard(term, root):
+    """Whether the only effect is the intercept of independent levels, unweighted."""
+    alone = term.k_effects == 1 and term.relationship is None and not term.is_structured
+    return alone and not root.strides[0] and bool((term.effects == 1.0).all())
 
 
 def _mean_variance(term):

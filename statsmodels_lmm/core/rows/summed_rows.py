@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import triangle_of_qr
+from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.rows.pair_sums import PairSums
 from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
 
@@ -271,7 +272,7 @@ class SummedRows:
             )
         weighted = [term.at(term.codes, term.effects * root) for term in moved]
         return cls(
-            sums=PairSums.of(weighted, whole * root),
+            sums=PairSums.of(weighted, Rows(None, whole * root)),
             triangle=_square_triangle(whole * root),
             shift=shift,
             effect_shifts=tuple(shifts),

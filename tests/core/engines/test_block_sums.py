@@ -29,7 +29,7 @@ def both(endog, exog, terms):
     rows = Rows(endog, exog)
     gathered = BlockEngine.of(terms, len(endog)).gather(rows)
     without = [f.take(slice(0)) for f in terms]
-    sums = PairSums.of(terms, rows.columns())
+    sums = PairSums.of(terms, rows)
     return gathered, products_of_sums(sums, without)
 
 
@@ -111,14 +111,14 @@ def test_many_rows_of_few_pairs_are_coupled_sparsely(monkeypatch):
 
 def test_the_choice_of_an_engine_for_sums():
     data = design("2 crossed")
-    sums = PairSums.of(data.terms, Rows(data.endog, data.exog).columns())
+    sums = PairSums.of(data.terms, Rows(data.endog, data.exog))
     found = sufficient_statistics_of_sums(sums, data.terms)
     np.testing.assert_array_equal(found.gram, sums.gram)
 
 
 def test_memory_is_checked_first(monkeypatch):
     data = design("2 crossed")
-    sums = PairSums.of(data.terms, Rows(data.endog, data.exog).columns())
+    sums = PairSums.of(data.terms, Rows(data.endog, data.exog))
     checked = []
     monkeypatch.setattr(block_engine, "check_memory", lambda *a: checked.append(a))
     products_of_sums(sums, data.terms)

@@ -117,8 +117,8 @@ def test_forms_of_rows(kind):
 def test_rows_are_optional():
     _, mine = products("slopes")
     data, plan = case("slopes"), mine.plan
-    columns = Rows(data.endog, data.exog).columns()
-    sums = PairSums.of(data.terms, columns).ordered(plan.order, plan.relabel)
+    sums = PairSums.of(data.terms, Rows(data.endog, data.exog))
+    sums = sums.ordered(plan.order, plan.relabel)
     without = KrylovProducts.of(plan.take(slice(0)), sums, mine.probes)
     roots = roots_of(plan)
     one, other = mine.eliminate(roots), without.eliminate(roots)

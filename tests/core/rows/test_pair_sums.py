@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.rows.pair_sums import PairSums
 
 
@@ -42,7 +43,7 @@ def assert_sums_of(sums, terms, columns):
 
 def test_sums_are_cross_products(design):
     terms, columns = design
-    sums = PairSums.of(terms, columns)
+    sums = PairSums.of(terms, Rows(None, columns))
     assert sums.nobs == len(columns)
     assert_sums_of(sums, terms, columns)
 
@@ -53,7 +54,7 @@ def test_a_change_of_columns_is_a_change_of_the_sums(design):
     fixed = rng.standard_normal((4, 3))
     changes = [rng.standard_normal((f.k_effects,) * 2) for f in terms]
     moved = [f.at(f.codes, f.effects @ c) for f, c in zip(terms, changes)]
-    found = PairSums.of(terms, columns).changed(fixed, changes)
+    found = PairSums.of(terms, Rows(None, columns)).changed(fixed, changes)
     assert_sums_of(found, moved, columns @ fixed)
 
 
@@ -65,13 +66,13 @@ def test_terms_and_levels_in_another_order(design):
         terms[i].at(new[terms[i].codes], terms[i].effects)
         for i, new in zip(order, relabel)
     ]
-    found = PairSums.of(terms, columns).ordered(order, relabel)
+    found = PairSums.of(terms, Rows(None, columns)).ordered(order, relabel)
     assert_sums_of(found, moved, columns)
 
 
 def test_no_rows_have_no_pairs(design):
     terms, columns = design
     none = [term.take(slice(0)) for term in terms]
-    sums = PairSums.of(none, columns[:0])
+    sums = PairSums.of(none, Rows(None, columns[:0]))
     assert sums.nobs == 0
     assert all(not len(link.first) for link in sums.links.values())

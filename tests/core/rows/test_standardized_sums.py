@@ -7,6 +7,7 @@ import pytest
 from dense_twin import design
 
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.rows.pair_sums import PairSums
 from statsmodels_lmm.core.rows.standardize import standardize
 from statsmodels_lmm.core.rows.standardized_sums import standardize_sums
@@ -74,7 +75,7 @@ def test_sums_over_standardized_rows(name):
     ]
     # a dense product of columns far from zero loses what centering keeps
     close = {"rtol": 1e-9, "atol": 1e-6 if name.startswith("far") else 1e-9}
-    expected = PairSums.of(moved, columns)
+    expected = PairSums.of(moved, Rows(None, columns))
     np.testing.assert_allclose(found.sums.gram, expected.gram, **close)
     np.testing.assert_allclose(np.diagonal(found.sums.gram), n, rtol=1e-13)
     for i, _ in enumerate(terms):

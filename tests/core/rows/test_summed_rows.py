@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.rows.pair_sums import PairSums
 from statsmodels_lmm.core.rows.summed_rows import SummedRows
 
@@ -31,7 +32,7 @@ def test_sums_are_those_of_shifted_and_weighted_columns(weighted):
     )
     assert not np.tril(found.triangle, -1).any()
     moved = terms[0].at(codes, (effects - found.effect_shifts[0]) * root)
-    expected = PairSums.of([moved], columns)
+    expected = PairSums.of([moved], Rows(None, columns))
     np.testing.assert_allclose(found.sums.level_sums[0], expected.level_sums[0])
     np.testing.assert_allclose(found.sums.diagonal[0], expected.diagonal[0])
     assert found.terms[0].n_rows == 0
