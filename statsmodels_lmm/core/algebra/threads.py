@@ -1,4 +1,4 @@
-"""Threads for functions that treat columns alike."""
+"""Threads for the work of sparse matrices, which leaves Python alone meanwhile."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +21,31 @@ def thread_count():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def in_threads(function, items, cost):
+    """
+    Apply a function to items, in threads if that pays.
+
+    Parameters
+    ----------
+    function : callable
+        Function of one item.
+    items : sequence
+        The items.
+    cost : float
+        Number of multiplications in all.
+
+    Returns
+    -------
+    list
+        What it returns for each.
+    """
+    workers = min(thread_count(), len(items)) if cost >= WORTH else 1
+    if workers < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, items))
 
 
 def by_columns(function, x, at_once, cost):
@@ -50,7 +75,4 @@ def by_columns(function, x, at_once, cost):
     if m <= width:
         return function(x)
     parts = [np.ascontiguousarray(x[:, a : a + width]) for a in range(0, m, width)]
-    if workers == 1:
-        return np.hstack([function(part) for part in parts])
-    with ThreadPoolExecutor(min(workers, len(parts))) as pool:
-        return np.hstack(list(pool.map(function, parts)))
+    return np.hstack(in_threads(function, parts, cost * m))

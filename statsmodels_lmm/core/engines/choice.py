@@ -1,10 +1,13 @@
 """The choice of a model's engine."""
 
+from dataclasses import replace
+
 from statsmodels_lmm.core.engines.base import Engine
 from statsmodels_lmm.core.engines.block_engine import BlockEngine
 from statsmodels_lmm.core.engines.block_sums import products_of_sums
 from statsmodels_lmm.core.engines.sparse_engine import SparseEngine
 from statsmodels_lmm.core.rows.model_rows import Rows
+from statsmodels_lmm.core.rows.pair_sums import PairSums
 
 ENGINES: tuple = SparseEngine, BlockEngine
 """In order of preference; the last suits all terms."""
@@ -31,7 +34,7 @@ def engine_for(terms, nobs) -> Engine:
 
 def sufficient_statistics(endog, exog, terms):
     """
-    Form the cross-products of a model with the engine that suits it.
+    Form the cross-products of a model for the engine that suits it.
 
     Parameters
     ----------
@@ -46,7 +49,11 @@ def sufficient_statistics(endog, exog, terms):
     -------
     CrossProducts or SparseProducts
     """
-    return engine_for(terms, len(endog)).gather(Rows(endog, exog))
+    rows = Rows(endog, exog)
+    if len(terms) > 1 and all(f.is_grouped and f.relationship is None for f in terms):
+        found = sufficient_statistics_of_sums(PairSums.of(terms, rows), terms)
+        return replace(found, rows=rows)
+    return engine_for(terms, len(endog)).gather(rows)
 
 
 def sufficient_statistics_of_sums(sums, terms):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import product
+from statsmodels_lmm.core.algebra.threads import in_threads
 
 DENSE, MIXED, SPARSE, ADDED = 0.05, 0.5, 4.0, 6.0
 """
@@ -84,12 +85,17 @@ class ColumnSplit:
         """Add T'U of the other columns to the lower triangle of a matrix."""
         transposed, n_rest = left.T.tocsr(), len(self.rest)
         edges = np.linspace(0, n_rest, min(BLOCKS, n_rest) + 1).astype(int).tolist()
-        for a, b in zip(edges[:-1], edges[1:]):
+
+        def add(edges):
+            a, b = edges
             block = (transposed[a:b] @ right[:, :b]).toarray()
             if n_rest == len(out):
                 out[a:b, :b] += block
             else:
                 out[np.ix_(self.rest[a:b], self.rest[:b])] += block
+
+        entries = np.diff(right.indptr).astype(float)
+        in_threads(add, list(zip(edges[:-1], edges[1:])), (entries**2).sum())
 
 
 def column_split(matrix):

@@ -6,6 +6,7 @@ from typing import Any
 
 from statsmodels_lmm.core.engines.choice import (
     engine_for,
+    sufficient_statistics,
     sufficient_statistics_of_sums,
 )
 from statsmodels_lmm.core.rows.model_rows import Rows
@@ -113,9 +114,11 @@ class SharedDesign:
         """
         if self.products is not None:
             return self.products.with_response(data)
-        choose = self.choice or engine_for
-        self.engine = choose(data.terms, len(data.endog))
-        self.products = self.engine.gather(Rows(data.endog, data.exog))
+        if self.choice is None:
+            self.products = sufficient_statistics(data.endog, data.exog, data.terms)
+        else:
+            self.engine = self.choice(data.terms, len(data.endog))
+            self.products = self.engine.gather(Rows(data.endog, data.exog))
         return self.products
 
     @cached_property

@@ -106,7 +106,7 @@ def counts(monkeypatch):
         monkeypatch.setattr(owner, name, call)
 
     counted(shared_design, "standardize_design", "designs")
-    counted(shared_design, "engine_for", "cross-products")
+    counted(shared_design, "sufficient_statistics", "cross-products")
     counted(backend, "_by_patsy", "formulas")
     return found
 
