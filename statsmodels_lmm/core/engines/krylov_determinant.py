@@ -26,6 +26,7 @@ from scipy import sparse
 from scipy.linalg import eigh_tridiagonal
 
 from statsmodels_lmm.core.algebra.dense import product
+from statsmodels_lmm.core.algebra.threads import in_threads
 from statsmodels_lmm.core.engines.krylov_probes import variance_of_mean
 from statsmodels_lmm.core.engines.krylov_system import times_blocks
 
@@ -47,6 +48,8 @@ FORMED = 4e7
 SQUARED = 3e8
 """Products of entries up to which N^2 is formed."""
 
+AT_ONCE = 4e6
+"""Products of entries of the rows of N^2 that are held at once."""
 
 DEFLATED = "deflated"
 """Name under which matrices are kept."""
@@ -301,16 +304,30 @@ def _higher_traces(n, basis, image, within, inverse):
     entries = np.diff(n.indptr).astype(float)
     if entries[n.indices].sum() > SQUARED:
         return out
-    squared = sparse.csr_array(n @ n)
     powers += [n @ powers[1]]
     powers += [n @ powers[2]]
     g2, g3 = (k @ product(w.T, p) for p in powers[2:])
-    third = n.multiply(squared).sum()
+    third, fourth = _entries_of_powers(n)
     third += 3 * np.trace(g2) + 3 * np.trace(g1 @ g0) + np.trace(g0 @ g0 @ g0)
-    fourth = (squared.data**2).sum() + 4 * np.trace(g3) + 4 * np.trace(g2 @ g0)
+    fourth += 4 * np.trace(g3) + 4 * np.trace(g2 @ g0)
     fourth += 2 * np.trace(g1 @ g1) + 4 * np.trace(g1 @ g0 @ g0)
     fourth += np.trace(g0 @ g0 @ g0 @ g0)
     return [*out, third, fourth]
+
+
+def _entries_of_powers(n):
+    """Traces of N^3 and N^4, from a few rows of N^2 at a time."""
+    work = np.append(0.0, np.cumsum(np.diff(n.indptr)[n.indices]))[n.indptr]
+    edges = np.searchsorted(work, np.arange(0.0, work[-1], AT_ONCE))
+    edges = np.unique([*edges, n.shape[0]])
+
+    def traces(rows):
+        some = n[slice(*rows)]
+        squared = some @ n
+        return some.multiply(squared).sum(), (squared.data**2).sum()
+
+    each = in_threads(traces, list(zip(edges[:-1], edges[1:])), work[-1])
+    return np.sum(each, axis=0)
 
 
 def _quadrature(times, z):
