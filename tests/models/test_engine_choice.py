@@ -9,7 +9,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from statsmodels_lmm import datasets, from_json
-from statsmodels_lmm.core.algebra import memory
+from statsmodels_lmm.core.algebra import memory, threads
+from statsmodels_lmm.core.engines import shared_design
 from statsmodels_lmm.core.search import krylov
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
@@ -143,8 +144,21 @@ def test_same_seed_same_numbers(model, probed):
     assert other._probes.more == 0
 
 
-def test_polished_fits_are_exact(monkeypatch, model, exact):
+@pytest.mark.parametrize("count", [2, 5])
+def test_threads_change_no_bit(monkeypatch, model, probed, count):
+    monkeypatch.setattr(threads, "WORTH", 0.0)
+    monkeypatch.setattr(threads, "thread_count", lambda: count)
+    fit = crossedmixedlm(FORMULA, model.data.frame).fit(engine="krylov")
+    assert fit.llf == probed.llf
+    assert fit.theta.tolist() == probed.theta.tolist()
+    assert fit.params.tolist() == probed.params.tolist()
+
+
+def test_polished_fits_are_exact(monkeypatch, data, exact):
     monkeypatch.setattr(krylov, "DENSE_WORK", 0.0)
+    # the rows are not read again
+    monkeypatch.setattr(shared_design, "sufficient_statistics", None)
+    model = crossedmixedlm(FORMULA, data)
     fit = model.fit()
     assert fit.monte_carlo is None
     assert_allclose(fit.llf, exact.llf, rtol=0.0, atol=1e-8)

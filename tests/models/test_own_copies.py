@@ -113,6 +113,8 @@ def test_changes_between_model_and_fit(kind):
     assert found.params.tolist() == expected.params.tolist()
     assert found.fittedvalues.tolist() == expected.fittedvalues.tolist()
     if kind == "formula":
+        kept = model.data.frame
+        pd.testing.assert_frame_equal(kept, data()["frame"][[*kept]])
         new = data()["frame"].head(4)
         pd.testing.assert_series_equal(
             found.predict(new, random_effects=True),

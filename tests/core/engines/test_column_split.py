@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra import threads
 from statsmodels_lmm.core.engines import column_split as module
 from statsmodels_lmm.core.engines.column_split import (
     ColumnSplit,
@@ -32,6 +33,17 @@ def test_gram(dense, step):
     wanted = left.toarray().T @ right.toarray()
     found = split.gram(left, right)
     assert_allclose(np.tril(found), np.tril(wanted), rtol=1e-12, atol=1e-13)
+
+
+def test_threads_change_no_bit(monkeypatch):
+    matrix = with_frequent_columns()
+    split = ColumnSplit(
+        np.array([3, 17, 39]), np.setdiff1d(np.arange(40), [3, 17, 39]), 50
+    )
+    alone = split.gram(matrix, matrix)
+    monkeypatch.setattr(threads, "WORTH", 0.0)
+    monkeypatch.setattr(threads, "thread_count", lambda: 3)
+    assert_array_equal(split.gram(matrix, matrix), alone)
 
 
 @pytest.mark.parametrize("q", [1, 5, 9])

@@ -37,8 +37,10 @@ def test_against_dense(kind, is_formed):
 
 
 @pytest.mark.parametrize("kind", ["plain", "slopes", "four"])
-def test_traces_of_the_rest(kind):
+@pytest.mark.parametrize("at_once", [4e6, 100.0])
+def test_traces_of_the_rest(kind, at_once, monkeypatch):
     """The traces of the powers of N_r, formed or not, are those of dense matrices."""
+    monkeypatch.setattr(krylov_determinant, "AT_ONCE", at_once)
     system = eliminations(kind)[1].system
     q = system.products.plan.n_tail
     for is_formed in (False, True):

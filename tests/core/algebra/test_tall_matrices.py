@@ -1,0 +1,50 @@
+"""Orthonormal columns of matrices with many rows."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from statsmodels_lmm.core.algebra import tall_matrices
+from statsmodels_lmm.core.algebra.tall_matrices import (
+    MANY_ROWS,
+    are_clearly_independent,
+    orthonormalized,
+)
+
+
+def columns(n=MANY_ROWS + 7, p=4, share=1.0):
+    """Columns of very different sizes, the last nearly a combination of others."""
+    matrix = np.random.default_rng(1).standard_normal((n, p))
+    matrix[:, -1] = matrix[:, 0] + share * matrix[:, -1]
+    return np.asfortranarray(matrix * 10.0 ** np.linspace(-80, 80, p))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.05, 1e-5])
+def test_a_qr_decomposition(share):
+    matrix = columns(share=share)
+    q, r = orthonormalized(matrix.copy(order="F"))
+    assert_allclose(q.T @ q, np.eye(4), atol=1e-14)
+    assert_allclose(np.tril(r, -1), 0.0)
+    size = np.linalg.norm(matrix, axis=0)
+    assert_allclose(q @ (r / size), matrix / size, atol=1e-14)
+    expected = np.linalg.qr(matrix / size, mode="r")
+    assert_allclose(np.abs(r / size), np.abs(expected), rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.02])
+def test_reflections_are_not_needed_for_clearly_independent_columns(share, monkeypatch):
+    monkeypatch.setattr(np.linalg, "qr", None)
+    monkeypatch.setattr(tall_matrices, "ROWS_AT_ONCE", 100)
+    matrix = columns(share=share)
+    assert are_clearly_independent(matrix)
+    q, _ = orthonormalized(matrix)
+    assert_allclose(q.T @ q, np.eye(4), atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [columns(share=1e-3), columns(share=0.0), columns(n=100)],
+    ids=["nearly dependent", "dependent", "few rows"],
+)
+def test_other_columns_are_not_clear(matrix):
+    assert not are_clearly_independent(matrix)
