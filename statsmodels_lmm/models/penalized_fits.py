@@ -21,6 +21,7 @@ class PenalizedFits:
         penalty_weights: Any = None,
         adaptive: int = 0,
         max_columns: int | None = None,
+        retrace: bool | None = None,
         eps: float | None = None,
     ) -> RegularizedPath:
         r"""
@@ -45,8 +46,7 @@ class PenalizedFits:
             ``c |b| + (1 - c) b^2 / 2``, as in statsmodels.
         objective : {"scaled", "lmmlasso"}, optional
             Whether the penalty is on b / sigma, which does not depend on the unit of
-            the response, or on b, as in R's lmmlasso. The latter has several minima;
-            the path is run down and up again, and the lower one kept.
+            the response, or on b, as in R's lmmlasso.
         standardize : bool, optional
             Whether the penalty is on coefficients of columns with a mean square of one
             around their mean.
@@ -59,6 +59,9 @@ class PenalizedFits:
         max_columns : int, optional
             Number of columns above which the path ends. Default is half the number of
             rows, and at most 500.
+        retrace : bool, optional
+            Whether the path is run down and up again, and the lower of two minima kept
+            at each penalty. Default is False, or True for lmmlasso's objective.
         eps : float, optional
             The last penalty over the first. Default is 0.1 with as many columns as
             rows, and otherwise 0.01.
@@ -83,7 +86,13 @@ class PenalizedFits:
         mixture regression models. TEST 19, 209-256.
         """
         options = Regularization(
-            L1_wt, objective, standardize, penalty_weights, adaptive, max_columns
+            L1_wt,
+            objective,
+            standardize,
+            penalty_weights,
+            adaptive,
+            max_columns,
+            retrace,
         )
         return regularized_path(self, options, alphas, n_alphas, eps)
 
@@ -101,6 +110,7 @@ class PenalizedFits:
         penalty_weights: Any = None,
         adaptive: int = 0,
         max_columns: int | None = None,
+        retrace: bool | None = None,
         groups: Any = None,
         n_folds: int = 5,
         n_pairs: int = 25,
@@ -123,7 +133,8 @@ class PenalizedFits:
             The penalty, lambda / n: a number, one for each column (0 if it is not
             penalized), or how it is chosen. "ebic" takes the lowest extended BIC of
             refits along the path, and "bic" and "aic" these criteria; "universal" is
-            sqrt(2 log(p) / n); "cv" the lowest error of a cross-validation; and
+            the one that columns without effect hardly reach, see
+            `regularized.universal.universal`; "cv" the lowest error of a cross-validation; and
             "stability" chooses columns that enter often on halves of the groups, see
             `regularized.stability.stability`.
         L1_wt : float, optional
@@ -142,7 +153,7 @@ class PenalizedFits:
         selection : {None, "split"}, optional
             "split" chooses the columns on half of the groups and fits them to the
             other half, so that tests and intervals hold.
-        penalty_weights, adaptive, max_columns : optional
+        penalty_weights, adaptive, max_columns, retrace : optional
             See `fit_regularized_path`.
         groups : str or array_like, optional
             The groups that stay together in a cross-validation, a split or stability
@@ -180,7 +191,13 @@ class PenalizedFits:
         if method != "elastic_net":
             raise ValueError(f"method must be 'elastic_net', not {method!r}")
         options = Regularization(
-            L1_wt, objective, standardize, penalty_weights, adaptive, max_columns
+            L1_wt,
+            objective,
+            standardize,
+            penalty_weights,
+            adaptive,
+            max_columns,
+            retrace,
         )
         return regularized_fit(
             self,

@@ -12,6 +12,7 @@ from statsmodels_lmm.regularized.path import fit_path, grid
 from statsmodels_lmm.regularized.problem import PenalizedModel
 from statsmodels_lmm.regularized.selected import Selection, fit_chosen, results_at
 from statsmodels_lmm.regularized.stability import stability
+from statsmodels_lmm.regularized.universal import universal
 
 RULES = ("ebic", "bic", "aic", "universal", "cv", "stability")
 
@@ -148,13 +149,13 @@ class _Task:
     def point(self, penalized, alpha, refit):
         """A path, the point chosen on it, and the errors of a cross-validation."""
         table = None
-        if alpha == "universal":
-            alpha = universal(penalized)
         if not isinstance(alpha, str):
-            path = path_to(penalized, float(alpha))
-            place = int(np.flatnonzero(np.isclose(path.alphas, alpha, rtol=1e-12))[0])
-            return path, place, table
+            return *_reached(path_to(penalized, float(alpha)), alpha), table
         alphas = grid(penalized, self.n_alphas, self.eps)
+        if alpha == "universal":
+            alpha = universal(penalized, alphas)
+            path = fit_path(penalized, [*alphas[alphas > alpha], alpha])
+            return *_reached(path, alpha), table
         path = fit_path(penalized, alphas, is_open=True)
         if alpha != "cv":
             return path, path._place(alpha), table
@@ -170,15 +171,11 @@ class _Task:
         return path, int(np.nanargmin(table["mse"].to_numpy())), table
 
 
-def universal(penalized):
-    """The alpha that columns without effect hardly reach, sqrt(2 log(p) / n)."""
-    options = penalized.options
-    if options.objective != "scaled" or not options.standardize:
-        raise ValueError(
-            'alpha="universal" is for objective="scaled" and standardize=True'
-        )
-    n, _ = penalized.problem.columns.shape
-    return float(np.sqrt(2.0 * np.log(penalized.n_penalized) / n))
+def _reached(path, alpha):
+    """A path and the place of a penalty on it, which it must reach."""
+    if path.alphas[-1] > alpha:
+        raise DataError(path.notes[0] + f" It does not reach alpha={alpha:.3g}.")
+    return path, int(np.flatnonzero(path.alphas == alpha)[0])
 
 
 def path_to(penalized, alpha):
@@ -199,9 +196,8 @@ def path_to(penalized, alpha):
     largest = penalized.alpha_max
     above = np.geomspace(max(largest, alpha), alpha, STEPS)
     above[-1] = alpha
-    between = np.geomspace(alpha, min(largest, alpha), STEPS)[1:]
-    below = [*between, *(min(alpha, largest) * share for share in BELOW)]
-    path = fit_path(penalized, [*above, *below])
-    if path.alphas[-1] > alpha:
-        raise DataError(path.notes[0] + f" It does not reach alpha={alpha:.3g}.")
-    return path
+    below = []
+    if penalized.options.is_retraced:
+        between = np.geomspace(alpha, min(largest, alpha), STEPS)[1:]
+        below = [*between, *(min(alpha, largest) * share for share in BELOW)]
+    return fit_path(penalized, [*above, *below])

@@ -315,7 +315,7 @@ def grid(penalized, n_alphas, eps):
 
 def fit_path(penalized, alphas, is_open=False):
     """
-    Fit at descending penalties, and once more on the way back.
+    Fit at descending penalties, and on the way back if the path is retraced.
 
     Parameters
     ----------
@@ -324,7 +324,7 @@ def fit_path(penalized, alphas, is_open=False):
     alphas : ndarray
         Penalties, shape (m,), in any order.
     is_open : bool, optional
-        Whether the way back leads beyond the first penalty, for as long as there is a
+        Whether a way back leads beyond the first penalty, for as long as there is a
         lower minimum than that without columns.
 
     Returns
@@ -356,7 +356,9 @@ def fit_path(penalized, alphas, is_open=False):
             f"{penalized.alpha_max:.3g}"
         )
     end = None if len(points) == len(alphas) else alphas[len(points) - 1]
-    lower = _lower_on_the_way_back(penalized, values, fit, largest, is_open)
+    lower: dict = {}
+    if penalized.options.is_retraced:
+        lower = _lower_on_the_way_back(penalized, values, fit, largest, is_open)
     points |= lower
     notes = _notes(penalized, end, largest, len(lower))
     every = [points[alpha] for alpha in sorted(points, reverse=True)]

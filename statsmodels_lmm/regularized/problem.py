@@ -64,6 +64,9 @@ class Regularization:
     max_columns : int, optional
         Largest number of columns to choose. Default is half the number of rows, and
         at most 500.
+    retrace : bool, optional
+        Whether a path is also run upwards, and the lower minimum kept. Default is to do
+        so with the objective of lmmlasso.
     """
 
     L1_wt: float = 1.0
@@ -72,6 +75,7 @@ class Regularization:
     penalty_weights: Any = None
     adaptive: int = 0
     max_columns: int | None = None
+    retrace: bool | None = None
 
     def __post_init__(self):
         check_choice("objective", self.objective, tuple(OBJECTIVES))
@@ -85,6 +89,12 @@ class Regularization:
         most = self.max_columns
         if most is not None and (not isinstance(most, int | np.integer) or most < 1):
             raise ValueError(f"max_columns must be a positive number, not {most!r}")
+
+    @property
+    def is_retraced(self):
+        """Whether a path is also run upwards."""
+        by_default = self.objective == "lmmlasso"
+        return by_default if self.retrace is None else self.retrace
 
     def largest(self, n):
         """Largest number of columns to choose from n rows."""

@@ -313,7 +313,7 @@ def relatives(n_families=40, p=400):
 
 def test_relatives_and_lower_minima_above_the_first_penalty():
     model = relatives()
-    path = model.fit_regularized_path(n_alphas=25, eps=0.5)
+    path = model.fit_regularized_path(n_alphas=25, eps=0.5, retrace=True)
     above = path.alphas > path.alpha_max * (1.0 + 1e-9)
     assert above.sum() >= 2
     assert "several minima" in path.notes[-1]
@@ -325,12 +325,43 @@ def test_relatives_and_lower_minima_above_the_first_penalty():
         assert point.certified
     ratios = path.alphas[:-1] / path.alphas[1:]
     np.testing.assert_allclose(ratios, ratios[0])
-    best = model.fit_regularized(n_alphas=25, eps=0.5)
+    best = model.fit_regularized(n_alphas=25, eps=0.5, retrace=True)
     assert len(best.selection.chosen) == 4
     # a single penalty finds the same minimum
     alpha = float(path.alphas[1])
-    single = model.fit_regularized(alpha, refit=False)
+    single = model.fit_regularized(alpha, refit=False, retrace=True)
     assert single.objective == pytest.approx(path.points[1].objective, abs=1e-7)
+    # the way down is not left, though there are lower minima
+    down = model.fit_regularized_path(path.alphas[above.sum() :])
+    assert len(down.points[0].estimate.chosen) == 0
+    assert down.points[0].objective > path.points[above.sum()].objective + 1.0
+    assert not any("several" in note for note in down.notes)
+    assert all(point.certified for point in down.points)
+
+
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_universal_penalty_follows_the_covariance(weighted):
+    rng = np.random.default_rng(5)
+    g, p = np.repeat(np.arange(30), 4), 150
+    n, z = len(g), rng.normal(size=(30, p))[g] + 0.3 * rng.normal(size=(120, p))
+    y = z[:, :2] @ [2.0, -2.0] + 1.5 * rng.normal(size=30)[g] + rng.normal(size=n)
+    weights = rng.uniform(0.5, 2.0, n) if weighted else np.ones(n)
+    given = {"weights": weights} if weighted else {}
+    model = CrossedMixedLM(y, np.ones((n, 1)), {"g": g}, penalized=z, **given)
+    found = model.fit_regularized("universal", refit=False)
+    w = weights / weights.mean()
+    v = found.theta.iloc[0] ** 2 * (g[:, None] == g) + np.diag(1.0 / weights)
+    x = z - np.average(z, axis=0, weights=w)
+    x /= np.sqrt(np.average(x**2, axis=0, weights=w))
+    one = np.linalg.solve(v, np.ones(n))
+    inside = np.linalg.inv(v) - np.outer(one, one) / one.sum()
+    sizes = np.sqrt((x * (inside @ x)).sum(axis=0) / n / weights.mean())
+    # the penalty is on b / s with s of the mean weight
+    expected = np.sqrt(2.0 * np.log(p) / n) * sizes.mean()
+    assert sizes.mean() < 0.8
+    assert found.alpha == pytest.approx(expected, rel=0.02)
 
 
 def test_pictures():

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.dense import cholesky, solve_lower
 from statsmodels_lmm.core.criteria.start import moment_start
 from statsmodels_lmm.core.penalized.criterion import Penalized
 from statsmodels_lmm.core.penalized.objective import Penalty
@@ -183,6 +184,30 @@ class PenalizedProblem:
         outside[chosen] = -np.inf
         off = outside.max(initial=0.0)
         return float(max(own, on, off, 0.0) / fit.amount)
+
+    def sizes(self, fit, some):
+        """
+        sqrt(x'P x) for some columns x, with P = V^-1 less the unpenalized columns.
+
+        Parameters
+        ----------
+        fit : PenalizedFit
+            The fit whose V is meant.
+        some : ndarray
+            Positions of the columns, shape (m,).
+
+        Returns
+        -------
+        ndarray
+            Shape (m,).
+        """
+        r = self.exog.shape[1]
+        rows = Rows(self.endog, np.column_stack([self.exog, self.columns.take(some)]))
+        products = self.engine.gather(rows)
+        gram = products.eliminate([f.matrix for f in fit.deviance.factors]).gram
+        across = solve_lower(cholesky(gram[:r, :r]), gram[:r, r:-1])
+        squares = np.diagonal(gram)[r:-1] - (across**2).sum(axis=0)
+        return np.sqrt(np.maximum(squares, 0.0))
 
     def largest_amount(self, null):
         """The smallest lambda at which no column is chosen."""
