@@ -134,9 +134,9 @@ class PenalizedFits:
             penalized), or how it is chosen. "ebic" takes the lowest extended BIC of
             refits along the path, and "bic" and "aic" these criteria; "universal" is
             the one that columns without effect hardly reach, see
-            `regularized.universal.universal`; "cv" the lowest error of a cross-validation; and
-            "stability" chooses columns that enter often on halves of the groups, see
-            `regularized.stability.stability`.
+            `regularized.universal.universal`; "cv" the lowest error of a
+            cross-validation; and "stability" chooses columns that enter often on halves
+            of the groups, see `regularized.stability.stability`.
         L1_wt : float, optional
             Share of the absolute values in the penalty, see `fit_regularized_path`.
         refit : bool, optional

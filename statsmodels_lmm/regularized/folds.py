@@ -35,6 +35,8 @@ def groups_of_rows(model, groups):
     """
     if groups is None:
         names = [e.name for e in model.random if e.has_groups]
+        if not names and model.residual is not None:
+            return model.residual.codes, int(model.residual.codes.max()) + 1
         if len(names) != 1:
             raise ValueError(
                 f"the model has {len(names)} grouping factors"

@@ -123,6 +123,14 @@ class RegularizedPath(Brief):
         return pd.DataFrame(rows, pd.Index(self.alphas, name="alpha"), labels)
 
     @property
+    def residual_params(self) -> pd.DataFrame:
+        """Parameters of the errors' covariance, a row for each penalty."""
+        errors = self.model.residual
+        labels = [] if errors is None else errors.parameter_names
+        rows = [p.estimate.errors for p in self.points]
+        return pd.DataFrame(rows, pd.Index(self.alphas, name="alpha"), labels)
+
+    @property
     def fixed(self) -> pd.DataFrame:
         """Coefficients of the columns that are not penalized."""
         rows, names = [p.estimate.fixed for p in self.points], self._penalized.base
@@ -185,7 +193,8 @@ class RegularizedPath(Brief):
         llf = np.array([llf for _, llf in self._refits])
         m, p = self.n_nonzero.to_numpy(float), self._penalized.n_penalized
         first = self.points[0].estimate
-        k = m + np.isfinite(first.fixed).sum() + len(first.theta) + 1
+        k = m + np.isfinite(first.fixed).sum() + len(first.theta)
+        k += len(first.errors) + 1
         bic = -2.0 * llf + np.log(self.model.nobs) * k
         choices = gammaln(p + 1.0) - gammaln(m + 1.0) - gammaln(p - m + 1.0)
         columns = {
@@ -471,6 +480,7 @@ def reweighted(problem, fit, rounds, largest=np.inf):
         among = r + np.flatnonzero(fit.deviance.coefficients[r:])
         squares = np.diagonal(fit.deviance.elimination.gram)[among]
         pulled = fit.amount * problem.objective.loosened(fit.scale)
+        pulled *= fit.deviance.tightness
         weights = problem.weights.copy()
         weights[fit.chosen] /= 1.0 + np.abs(fit.coefficients) * squares / pulled
         found = replace(problem, weights=weights).at(fit.amount, fit, largest)

@@ -339,8 +339,6 @@ def test_relatives_and_lower_minima_above_the_first_penalty():
     assert all(point.certified for point in down.points)
 
 
-
-
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_universal_penalty_follows_the_covariance(weighted):
     rng = np.random.default_rng(5)

@@ -303,12 +303,9 @@ def test_data_without_meaning(data):
             frame.assign(h=np.arange(100) % 7),
             penalized=z,
         ).fit_regularized("stability")
-    with pytest.raises(NotImplementedError, match="a penalized fit"):
+    with pytest.raises(NotImplementedError, match="power_of_fitted"):
         crossedmixedlm(
-            FORMULA,
-            frame.assign(t=np.arange(100) % 5),
-            penalized=z,
-            residual="ar1(t | g)",
+            FORMULA, frame, penalized=z, power_of_fitted=True
         ).fit_regularized()
     with pytest.raises(TypeError, match="linear models"):
         crossedmixedglm("b ~ x + (1 | g)", frame.assign(b=frame["y"] > 3), penalized=z)
