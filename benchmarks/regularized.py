@@ -101,7 +101,7 @@ def compare_kinship(seeds, sizes=(10, 20, 40, 80)):
     for seed in seeds:
         y, z, kinship, places = families(np.random.default_rng(seed))
 
-        def counts(columns):
+        def counts(columns, places=places):
             return f"{np.isin(places, columns).sum()}/{len(columns)}"
 
         model = kinship_model(y, z, kinship)
@@ -164,7 +164,7 @@ def simulate_wide(seed):
 def _plain_lasso(y, x):
     """Columns and variance of a lasso without groups, by the extended BIC of refits."""
     n, p = x.shape
-    alphas, coefs, _ = lasso_path(x - x.mean(axis=0), y - y.mean(), eps=0.05)
+    _, coefs, _ = lasso_path(x - x.mean(axis=0), y - y.mean(), eps=0.05)
     best = np.inf, None, None
     for columns in {tuple(np.flatnonzero(b)) for b in coefs.T}:
         m = len(columns)

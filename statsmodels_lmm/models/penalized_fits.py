@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from statsmodels_lmm.regularized.fit import regularized_fit, regularized_path
+from statsmodels_lmm.regularized.fit import (
+    check_words,
+    regularized_fit,
+    regularized_path,
+)
 from statsmodels_lmm.regularized.path import RegularizedPath
 from statsmodels_lmm.regularized.problem import Regularization
 
@@ -119,6 +123,8 @@ class PenalizedFits:
         n_alphas: int = 50,
         eps: float | None = None,
         rng: Any = None,
+        n_jobs: int | None = None,
+        progress: bool | None = None,
         **fit_kwds: Any,
     ) -> Any:
         """
@@ -171,6 +177,13 @@ class PenalizedFits:
             The path, see `fit_regularized_path`.
         rng : None, int or numpy.random.Generator, optional
             Draws folds and halves.
+        n_jobs : int, optional
+            Number of workers for folds or halves, as in joblib, with the same numbers
+            for any. Default is as configured by ``joblib.parallel_config``; if nothing
+            is, all processors once what remains takes longer than their start.
+        progress : bool, optional
+            Whether to show a progress bar. Default is to show one after two seconds on
+            a terminal, if tqdm is installed.
         **fit_kwds
             Arguments of `fit` for the chosen columns, such as ``reml=False``.
 
@@ -188,8 +201,7 @@ class PenalizedFits:
         DataError
             If there are no columns to penalize, or values are missing in them.
         """
-        if method != "elastic_net":
-            raise ValueError(f"method must be 'elastic_net', not {method!r}")
+        check_words(method, fit_kwds)
         options = Regularization(
             L1_wt,
             objective,
@@ -214,5 +226,7 @@ class PenalizedFits:
             n_alphas=n_alphas,
             eps=eps,
             rng=rng,
+            n_jobs=n_jobs,
+            progress=progress,
             fit_kwds=fit_kwds,
         )

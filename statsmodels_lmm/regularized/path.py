@@ -436,6 +436,10 @@ def _notes(penalized, end, largest, n_lower):
             f"The objective has several minima; at {n_lower} penalties the lower one "
             "was found on the way back."
         )
+    constant = np.flatnonzero(penalized.problem.columns.sizes == 0.0)
+    if len(constant):
+        names = listed(penalized.columns.names[constant])
+        notes.append(f"Constant columns are never chosen: {names}.")
     again = penalized.problem.columns.equal_columns
     if again:
         names = penalized.columns.names

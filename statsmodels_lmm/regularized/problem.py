@@ -226,6 +226,10 @@ class PenalizedModel:
                 f"{len(names)} penalized columns have missing or infinite values: "
                 f"{listed(names)}; fill or leave out these columns"
             ) from None
+        if not columns.sizes[np.isfinite(self.weights)].any():
+            raise DataError(
+                "all penalized columns are constant; give columns that vary"
+            )
         weights = self.weights.copy()
         weights[[j for _, j in columns.equal_columns]] = np.inf
         errors = self.base.residual
