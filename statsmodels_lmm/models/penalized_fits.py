@@ -37,7 +37,9 @@ class PenalizedFits:
         .. math:: \tfrac12 \left(\log |V| + n \log 2 \pi \sigma^2 +
            r'V^{-1}r / \sigma^2\right) + n \alpha \sum_j w_j |b_j| / \sigma
 
-        is minimized over all parameters.
+        is minimized over all parameters. With correlated errors or a dispersion, R,
+        the sigma of the penalty is the geometric mean :math:`\sigma |R|^{1/(2n)}` of
+        what is left of a row given the others.
 
         Parameters
         ----------

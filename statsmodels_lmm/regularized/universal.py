@@ -30,7 +30,7 @@ def universal(penalized, alphas):
     -------
     float
         The penalty, found on the way down from the fit without columns; where V jumps
-        across it, the one before.
+        across it or the path ends before, the last one above.
     """
     options = penalized.options
     if options.objective != "scaled" or not options.standardize:
@@ -59,4 +59,4 @@ def universal(penalized, alphas):
             above, below = before - last, found - alpha
             return alpha + (before - alpha) * below / (above + below)
         before = alpha
-    return max(found, before) if len(alphas) > 1 else found
+    return found if before == alphas[-1] else before  # where the path ends
