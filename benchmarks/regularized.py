@@ -6,9 +6,11 @@ What is chosen among many columns, and how long it takes.
 matter (1.5, 1.2, 1, 2), variances 0.56 between and 1 within groups. It counts the right
 and the wrong columns that the extended BIC, the universal penalty and stability
 selection choose. ``kinship`` has 1,200 individuals in families, 10,000 genotypes, of
-which 20 matter, and a polygenic effect; it compares the first 40 columns of the path
-with those of a lasso without kinship. ``times`` are of paths of 50 penalties, each once
-in a process of its own, with the memory beyond that of the data.
+which 20 matter, and a polygenic effect; it compares the first columns of the path with
+those of a lasso without kinship, and what rules choose. ``wide`` has more groups and
+up to 10,000 columns, and the plain lasso and its BIC for comparison. ``times`` are of
+paths of 50 penalties, each once in a process of its own, with the memory beyond that of
+the data.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import gammaln
 from side_by_side import print_table
 from sklearn.linear_model import lasso_path
 
@@ -92,26 +95,88 @@ def simulate_groups(count, seed):
     print_table(header, table)
 
 
-def compare_kinship(seed, size):
-    """True columns among the first of the path, with kinship and without."""
-    y, z, kinship, places = families(np.random.default_rng(seed))
-    begin = time.perf_counter()
-    path = kinship_model(y, z, kinship).fit_regularized_path(n_alphas=40, eps=0.4)
-    seconds = time.perf_counter() - begin
-    x = (z - z.mean(axis=0)) / z.std(axis=0)
-    largest = np.abs(x.T @ (y - y.mean())).max() / len(y)
-    alphas = largest * np.geomspace(1.0, 0.2, 60)
-    _, coefs, _ = lasso_path(x, y - y.mean(), alphas=alphas)
-    header, table = ["columns up to", "with kinship", "true", "lasso alone", "true"], []
-    for most in size:
-        fits = [p.estimate.chosen for p in path.points]
-        ours = max((c for c in fits if len(c) <= most), key=len)
-        each = [np.flatnonzero(b) for b in coefs.T]
-        other = max((c for c in each if len(c) <= most), key=len)
-        cells = [[str(len(c)), str(np.isin(places, c).sum())] for c in (ours, other)]
-        table.append([str(most), *cells[0], *cells[1]])
+def compare_kinship(seeds, sizes=(10, 20, 40, 80)):
+    """True and all columns among the first of the path, with kinship and without."""
+    first, chosen = [], []
+    for seed in seeds:
+        y, z, kinship, places = families(np.random.default_rng(seed))
+
+        def counts(columns, places=places):
+            return f"{np.isin(places, columns).sum()}/{len(columns)}"
+
+        model = kinship_model(y, z, kinship)
+        begin = time.process_time()
+        path = model.fit_regularized_path(n_alphas=40, eps=0.4)
+        seconds = time.process_time() - begin
+        x = (z - z.mean(axis=0)) / z.std(axis=0)
+        largest = np.abs(x.T @ (y - y.mean())).max() / len(y)
+        alphas = largest * np.geomspace(1.0, 0.2, 60)
+        _, coefs, _ = lasso_path(x, y - y.mean(), alphas=alphas)
+        for name, fits in (
+            ("with kinship", [p.estimate.chosen for p in path.points]),
+            ("lasso alone", [np.flatnonzero(b) for b in coefs.T]),
+        ):
+            each = [max((c for c in fits if len(c) <= m), key=len) for m in sizes]
+            first.append([str(seed), name, *map(counts, each)])
+        rules = []
+        for rule in ("ebic", "bic"):
+            place = int(np.flatnonzero(path.alphas == path.best_alpha(rule))[0])
+            rules.append(counts(path.points[place].estimate.chosen))
+        names = [f"penalized[{j}]" for j in range(z.shape[1])]
+        for rule in ("universal", "stability"):
+            options = {"n_pairs": 10} if rule == "stability" else {}
+            groups = np.arange(len(y)) // 6
+            fit = model.fit_regularized(rule, groups=groups, rng=seed, **options)
+            rules.append(counts(np.flatnonzero(np.isin(names, fit.selection.chosen))))
+        chosen.append([str(seed), *rules, f"{seconds:.1f}"])
+    print_table(["seed", "path", *(f"up to {m}" for m in sizes)], first)
+    header = ["seed", "ebic", "bic", "universal", "stability", "seconds of the path"]
+    print_table(header, chosen)
+
+
+WIDE = [(25, 300, 10), (30, 500, 10), (60, 1000, 10), (60, 5000, 2), (60, 10_000, 2)]
+
+
+def simulate_wide(seed):
+    """Columns and variances by number of groups and of columns."""
+    table = []
+    for n_groups, p, count in WIDE:
+        ours, plain = [], []
+        for k in range(count):
+            y, x, g, places = grouped(np.random.default_rng([seed, k]), n_groups, 6, p)
+            model = CrossedMixedLM(y, np.ones((len(y), 1)), {"g": g}, penalized=x)
+            fit = model.fit_regularized(reml=False)
+            names = [f"penalized[{j}]" for j in places]
+            found = list(fit.selection.chosen)
+            right = np.isin(names, found).sum()
+            ours.append([right, len(found) - right, fit.scale, fit.vcomp.iloc[0]])
+            columns, s2 = _plain_lasso(y, x)
+            right = np.isin(places, columns).sum()
+            plain.append([right, len(columns) - right, s2])
+        means = [np.mean(part, axis=0) for part in (ours, plain)]
+        cells = [f"{value:.2f}" for part in means for value in part]
+        table.append([str(n_groups), str(p), str(count), *cells])
+    header = ["groups", "p", "sets", "right", "wrong", "s2 (1)", "tau2 (.56)"]
+    header += ["lasso: right", "wrong", "s2 (1.56)"]
     print_table(header, table)
-    print(f"path of {len(path.alphas)} penalties: {seconds:.1f} s")
+
+
+def _plain_lasso(y, x):
+    """Columns and variance of a lasso without groups, by the extended BIC of refits."""
+    n, p = x.shape
+    _, coefs, _ = lasso_path(x - x.mean(axis=0), y - y.mean(), eps=0.05)
+    best = np.inf, None, None
+    for columns in {tuple(np.flatnonzero(b)) for b in coefs.T}:
+        m = len(columns)
+        if m > n // 3:
+            continue
+        exog = np.column_stack([np.ones(n), x[:, list(columns)]])
+        rest = y - exog @ np.linalg.lstsq(exog, y, rcond=None)[0]
+        s2 = np.mean(rest**2)
+        choices = gammaln(p + 1.0) - gammaln(m + 1.0) - gammaln(p - m + 1.0)
+        value = n * np.log(s2) + np.log(n) * m + 2.0 * choices
+        best = min(best, (value, columns, s2))
+    return best[1:]
 
 
 CASES = {
@@ -164,15 +229,18 @@ def time_paths():
 def main():
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["groups", "kinship", "times", "case"])
+    parser.add_argument("what", choices=["groups", "kinship", "wide", "times", "case"])
     parser.add_argument("--sets", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--name", default="300 columns")
     options = parser.parse_args()
     if options.what == "groups":
         simulate_groups(options.sets, options.seed)
     elif options.what == "kinship":
-        compare_kinship(options.seed, (10, 20, 40, 80))
+        compare_kinship(range(1, options.seeds + 1))
+    elif options.what == "wide":
+        simulate_wide(options.seed)
     elif options.what == "times":
         time_paths()
     else:

@@ -24,7 +24,7 @@ def simple_tables(text):
 @pytest.mark.parametrize(
     ("page", "count"),
     [
-        ("benchmarks", 14),
+        ("benchmarks", 18),
         ("derived", 1),
         ("inference", 1),
         ("generalized_inference", 2),

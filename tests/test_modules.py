@@ -90,7 +90,7 @@ ELSEWHERE = {
     # models, results and pictures
     "test_arguments": "layout mixedlm_terms",
     "test_fit": "coefficients model penalized",
-    "test_regularized_path": "lasso problem regularized",
+    "test_regularized_path": "lasso problem regularized universal",
     "test_selected": "folds parts penalized_fits stability",
     "test_mediation_and_imputation": "distribution",
     "test_old_pickles": "old_names",

@@ -53,7 +53,7 @@ model = crossedmixedlm(
     penalized=snps,
     relationship={"person": kinship},
 )
-path = model.fit_regularized_path(n_alphas=40, eps=0.6)
+path = model.fit_regularized_path(n_alphas=40, eps=0.6, retrace=True)
 print(path)
 
 # %%
@@ -78,8 +78,8 @@ for name, fit in {"without SNPs": null, "with eight": result}.items():
 # %%
 # That is also why a note of the path says that the objective has several minima.
 # Without SNPs, the relatives account for what SNPs could, and hold these out. On the
-# way back from smaller penalties lower minima with SNPs are found, even above the
-# penalty at which the first would enter otherwise.
+# way back from smaller penalties, ``retrace=True``, lower minima with SNPs are found,
+# even above the penalty at which the first would enter otherwise.
 #
 # The picture has the coefficients along the path, and the criterion. Most of what the
 # smallest penalties admit is noise: the criterion rises there.

@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from statsmodels_lmm.regularized.fit import regularized_fit, regularized_path
+from statsmodels_lmm.regularized.fit import (
+    check_words,
+    regularized_fit,
+    regularized_path,
+)
 from statsmodels_lmm.regularized.path import RegularizedPath
 from statsmodels_lmm.regularized.problem import Regularization
 
@@ -21,6 +25,7 @@ class PenalizedFits:
         penalty_weights: Any = None,
         adaptive: int = 0,
         max_columns: int | None = None,
+        retrace: bool | None = None,
         eps: float | None = None,
     ) -> RegularizedPath:
         r"""
@@ -32,7 +37,9 @@ class PenalizedFits:
         .. math:: \tfrac12 \left(\log |V| + n \log 2 \pi \sigma^2 +
            r'V^{-1}r / \sigma^2\right) + n \alpha \sum_j w_j |b_j| / \sigma
 
-        is minimized over all parameters.
+        is minimized over all parameters. With correlated errors or a dispersion, R,
+        the sigma of the penalty is the geometric mean :math:`\sigma |R|^{1/(2n)}` of
+        what is left of a row given the others.
 
         Parameters
         ----------
@@ -45,8 +52,7 @@ class PenalizedFits:
             ``c |b| + (1 - c) b^2 / 2``, as in statsmodels.
         objective : {"scaled", "lmmlasso"}, optional
             Whether the penalty is on b / sigma, which does not depend on the unit of
-            the response, or on b, as in R's lmmlasso. The latter has several minima;
-            the path is run down and up again, and the lower one kept.
+            the response, or on b, as in R's lmmlasso.
         standardize : bool, optional
             Whether the penalty is on coefficients of columns with a mean square of one
             around their mean.
@@ -59,6 +65,9 @@ class PenalizedFits:
         max_columns : int, optional
             Number of columns above which the path ends. Default is half the number of
             rows, and at most 500.
+        retrace : bool, optional
+            Whether the path is run down and up again, and the lower of two minima kept
+            at each penalty. Default is False, or True for lmmlasso's objective.
         eps : float, optional
             The last penalty over the first. Default is 0.1 with as many columns as
             rows, and otherwise 0.01.
@@ -83,7 +92,13 @@ class PenalizedFits:
         mixture regression models. TEST 19, 209-256.
         """
         options = Regularization(
-            L1_wt, objective, standardize, penalty_weights, adaptive, max_columns
+            L1_wt,
+            objective,
+            standardize,
+            penalty_weights,
+            adaptive,
+            max_columns,
+            retrace,
         )
         return regularized_path(self, options, alphas, n_alphas, eps)
 
@@ -101,6 +116,7 @@ class PenalizedFits:
         penalty_weights: Any = None,
         adaptive: int = 0,
         max_columns: int | None = None,
+        retrace: bool | None = None,
         groups: Any = None,
         n_folds: int = 5,
         n_pairs: int = 25,
@@ -109,6 +125,8 @@ class PenalizedFits:
         n_alphas: int = 50,
         eps: float | None = None,
         rng: Any = None,
+        n_jobs: int | None = None,
+        progress: bool | None = None,
         **fit_kwds: Any,
     ) -> Any:
         """
@@ -123,9 +141,10 @@ class PenalizedFits:
             The penalty, lambda / n: a number, one for each column (0 if it is not
             penalized), or how it is chosen. "ebic" takes the lowest extended BIC of
             refits along the path, and "bic" and "aic" these criteria; "universal" is
-            sqrt(2 log(p) / n); "cv" the lowest error of a cross-validation; and
-            "stability" chooses columns that enter often on halves of the groups, see
-            `regularized.stability.stability`.
+            the one that columns without effect hardly reach, see
+            `regularized.universal.universal`; "cv" the lowest error of a
+            cross-validation; and "stability" chooses columns that enter often on halves
+            of the groups, see `regularized.stability.stability`.
         L1_wt : float, optional
             Share of the absolute values in the penalty, see `fit_regularized_path`.
         refit : bool, optional
@@ -142,7 +161,7 @@ class PenalizedFits:
         selection : {None, "split"}, optional
             "split" chooses the columns on half of the groups and fits them to the
             other half, so that tests and intervals hold.
-        penalty_weights, adaptive, max_columns : optional
+        penalty_weights, adaptive, max_columns, retrace : optional
             See `fit_regularized_path`.
         groups : str or array_like, optional
             The groups that stay together in a cross-validation, a split or stability
@@ -160,6 +179,13 @@ class PenalizedFits:
             The path, see `fit_regularized_path`.
         rng : None, int or numpy.random.Generator, optional
             Draws folds and halves.
+        n_jobs : int, optional
+            Number of workers for folds or halves, as in joblib, with the same numbers
+            for any. Default is as configured by ``joblib.parallel_config``; if nothing
+            is, all processors once what remains takes longer than their start.
+        progress : bool, optional
+            Whether to show a progress bar. Default is to show one after two seconds on
+            a terminal, if tqdm is installed.
         **fit_kwds
             Arguments of `fit` for the chosen columns, such as ``reml=False``.
 
@@ -177,10 +203,15 @@ class PenalizedFits:
         DataError
             If there are no columns to penalize, or values are missing in them.
         """
-        if method != "elastic_net":
-            raise ValueError(f"method must be 'elastic_net', not {method!r}")
+        check_words(method, fit_kwds)
         options = Regularization(
-            L1_wt, objective, standardize, penalty_weights, adaptive, max_columns
+            L1_wt,
+            objective,
+            standardize,
+            penalty_weights,
+            adaptive,
+            max_columns,
+            retrace,
         )
         return regularized_fit(
             self,
@@ -197,5 +228,7 @@ class PenalizedFits:
             n_alphas=n_alphas,
             eps=eps,
             rng=rng,
+            n_jobs=n_jobs,
+            progress=progress,
             fit_kwds=fit_kwds,
         )

@@ -26,6 +26,8 @@ class Estimate:
         Covariance matrices of the random effects over the residual variance.
     modes : tuple of ndarray
         Conditional modes of the random effects, shapes (l, k).
+    errors : ndarray
+        Parameters of the errors' covariance, shape (c,).
     """
 
     chosen: np.ndarray
@@ -35,3 +37,4 @@ class Estimate:
     theta: np.ndarray
     relative: tuple
     modes: tuple
+    errors: np.ndarray

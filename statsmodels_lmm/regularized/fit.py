@@ -1,6 +1,7 @@
 """Fits of a penalized model: at a given penalty, or at one that is chosen."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from statsmodels_lmm.regularized.path import fit_path, grid
 from statsmodels_lmm.regularized.problem import PenalizedModel
 from statsmodels_lmm.regularized.selected import Selection, fit_chosen, results_at
 from statsmodels_lmm.regularized.stability import stability
+from statsmodels_lmm.regularized.universal import universal
 
 RULES = ("ebic", "bic", "aic", "universal", "cv", "stability")
 
@@ -22,6 +24,50 @@ BELOW = (0.93, 0.86, 0.7)
 """Shares of a penalty from which lower minima are searched upwards."""
 
 NAMED = "alpha is a number, one for each column, or one of {}, not {!r}"
+
+LAMBDA = "the penalty is alpha=, lambda / n: `alpha=lambda_ / len(data)`"
+
+OTHER_WORDS = {
+    "lambda_": LAMBDA,
+    "lambd": LAMBDA,
+    "lam": LAMBDA,
+    "alphas": "several penalties are those of fit_regularized_path(alphas=...)",
+    "l1_ratio": "the share of absolute values is L1_wt=",
+    "penalty": "the lasso is L1_wt=1, the default, and the elastic net L1_wt=0.5",
+    "criterion": 'alpha= names the rule, such as alpha="bic"',
+    "random_state": "the source of randomness is rng=",
+    "n_splits": "the number of folds is n_folds=",
+}
+"""Arguments of other packages, and what they are here."""
+
+METHODS = {
+    "l1": "the lasso is L1_wt=1, the default",
+    "lasso": "the lasso is L1_wt=1, the default",
+    "l2": "a ridge is a random effect of all columns",
+    "ridge": "a ridge is a random effect of all columns",
+    "scad": "adaptive=2 shrinks large coefficients less",
+    "mcp": "adaptive=2 shrinks large coefficients less",
+}
+
+
+def check_words(method, others):
+    """
+    Reject arguments of other packages, with what they are here.
+
+    Parameters
+    ----------
+    method : str
+        The argument `method`.
+    others : collection of str
+        Names of further arguments.
+    """
+    for name in others:
+        if name in OTHER_WORDS:
+            raise TypeError(f"fit_regularized has no {name}=; {OTHER_WORDS[name]}")
+    if method != "elastic_net":
+        hint = METHODS.get(str(method).lower())
+        more = f"; {hint}" if hint else ""
+        raise ValueError(f"method must be 'elastic_net', not {method!r}{more}")
 
 
 def regularized_path(model, options, alphas, n_alphas, eps):
@@ -48,12 +94,17 @@ def regularized_fit(
     n_alphas,
     eps,
     rng,
+    n_jobs,
+    progress,
     fit_kwds,
 ):
     """A fit at one penalty, see `CrossedMixedLM.fit_regularized`."""
     if isinstance(alpha, str):
         if alpha not in RULES:
-            raise ValueError(NAMED.format(", ".join(map(repr, RULES)), alpha))
+            near = alpha.lower()
+            hint = f"; did you mean {near!r}?" if near in RULES else ""
+            rules = ", ".join(map(repr, RULES))
+            raise ValueError(NAMED.format(rules, alpha) + hint)
     elif np.ndim(alpha) == 1:
         if options.penalty_weights is not None:
             raise ValueError(
@@ -61,7 +112,7 @@ def regularized_fit(
                 "leave out penalty_weights="
             )
         options, alpha = replace(options, penalty_weights=alpha), 1.0
-    elif not (np.ndim(alpha) == 0 and 0.0 < alpha < np.inf):
+    elif not (isinstance(alpha, int | float | np.number) and 0.0 < alpha < np.inf):
         raise ValueError(
             f"alpha must be positive, not {alpha!r}; a model of all columns without a "
             "penalty is fitted by fit()"
@@ -70,7 +121,18 @@ def regularized_fit(
     if cv is not None and alpha != "cv":
         raise ValueError('cv= is for alpha="cv"')
     rng = np.random.default_rng(rng)
-    task = _Task(cv, groups, n_folds, n_pairs, threshold, n_columns, n_alphas, eps, rng)
+    task = _Task(
+        cv,
+        groups,
+        n_folds,
+        n_pairs,
+        threshold,
+        n_columns,
+        n_alphas,
+        eps,
+        rng,
+        {"n_jobs": n_jobs, "progress": progress},
+    )
     whole = PenalizedModel.of(model, options)
     if selection is None:
         return task.results(whole, alpha, refit, fit_kwds)
@@ -88,15 +150,20 @@ def regularized_fit(
     return fit_chosen(other, chosen, record, fit_kwds, drop_levels=True)
 
 
+@dataclass
 class _Task:
-    """How a penalty, or columns, are chosen."""
+    """How a penalty, or columns, are chosen; `work` has n_jobs and progress."""
 
-    def __init__(
-        self, cv, groups, n_folds, n_pairs, threshold, n_columns, n_alphas, eps, rng
-    ):
-        self.cv, self.groups, self.n_folds = cv, groups, n_folds
-        self.n_pairs, self.threshold, self.n_columns = n_pairs, threshold, n_columns
-        self.n_alphas, self.eps, self.rng = n_alphas, eps, rng
+    cv: Any
+    groups: Any
+    n_folds: int
+    n_pairs: int
+    threshold: float
+    n_columns: Any
+    n_alphas: int
+    eps: Any
+    rng: Any
+    work: dict
 
     def results(self, penalized, alpha, refit, fit_kwds):
         """The results of a choice on all rows."""
@@ -136,6 +203,7 @@ class _Task:
             self.threshold,
             self.n_columns,
             self.rng,
+            **self.work,
         )
         often = table["frequency"].to_numpy() >= self.threshold
         chosen = np.sort(table["position"].to_numpy()[often])
@@ -148,13 +216,13 @@ class _Task:
     def point(self, penalized, alpha, refit):
         """A path, the point chosen on it, and the errors of a cross-validation."""
         table = None
-        if alpha == "universal":
-            alpha = universal(penalized)
         if not isinstance(alpha, str):
-            path = path_to(penalized, float(alpha))
-            place = int(np.flatnonzero(np.isclose(path.alphas, alpha, rtol=1e-12))[0])
-            return path, place, table
+            return *_reached(path_to(penalized, float(alpha)), alpha), table
         alphas = grid(penalized, self.n_alphas, self.eps)
+        if alpha == "universal":
+            alpha = universal(penalized, alphas)
+            path = fit_path(penalized, [*alphas[alphas > alpha], alpha])
+            return *_reached(path, alpha), table
         path = fit_path(penalized, alphas, is_open=True)
         if alpha != "cv":
             return path, path._place(alpha), table
@@ -166,19 +234,16 @@ class _Task:
             self.n_folds,
             refit,
             self.rng,
+            **self.work,
         )
         return path, int(np.nanargmin(table["mse"].to_numpy())), table
 
 
-def universal(penalized):
-    """The alpha that columns without effect hardly reach, sqrt(2 log(p) / n)."""
-    options = penalized.options
-    if options.objective != "scaled" or not options.standardize:
-        raise ValueError(
-            'alpha="universal" is for objective="scaled" and standardize=True'
-        )
-    n, _ = penalized.problem.columns.shape
-    return float(np.sqrt(2.0 * np.log(penalized.n_penalized) / n))
+def _reached(path, alpha):
+    """A path and the place of a penalty on it, which it must reach."""
+    if path.alphas[-1] > alpha:
+        raise DataError(path.notes[0] + f" It does not reach alpha={alpha:.3g}.")
+    return path, int(np.flatnonzero(path.alphas == alpha)[0])
 
 
 def path_to(penalized, alpha):
@@ -199,9 +264,8 @@ def path_to(penalized, alpha):
     largest = penalized.alpha_max
     above = np.geomspace(max(largest, alpha), alpha, STEPS)
     above[-1] = alpha
-    between = np.geomspace(alpha, min(largest, alpha), STEPS)[1:]
-    below = [*between, *(min(alpha, largest) * share for share in BELOW)]
-    path = fit_path(penalized, [*above, *below])
-    if path.alphas[-1] > alpha:
-        raise DataError(path.notes[0] + f" It does not reach alpha={alpha:.3g}.")
-    return path
+    below = []
+    if penalized.options.is_retraced:
+        between = np.geomspace(alpha, min(largest, alpha), STEPS)[1:]
+        below = [*between, *(min(alpha, largest) * share for share in BELOW)]
+    return fit_path(penalized, [*above, *below])

@@ -1,9 +1,13 @@
 """Cross-validation over groups or rows, and halves of groups."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.inference.parallel import run
 from statsmodels_lmm.inference.requirements import check_choice
 from statsmodels_lmm.inference.row_groups import row_groups
 from statsmodels_lmm.regularized.parts import on_rows
@@ -35,6 +39,8 @@ def groups_of_rows(model, groups):
     """
     if groups is None:
         names = [e.name for e in model.random if e.has_groups]
+        if not names and model.residual is not None:
+            return model.residual.codes, int(model.residual.codes.max()) + 1
         if len(names) != 1:
             raise ValueError(
                 f"the model has {len(names)} grouping factors"
@@ -47,7 +53,47 @@ def groups_of_rows(model, groups):
     return codes, int(codes.max()) + 1
 
 
-def cross_validate(penalized, alphas, cv, groups, n_folds, refit, rng):
+@dataclass(frozen=True)
+class _Fold:
+    """
+    Squared errors at each penalty for the rows of a fold, and their weight.
+
+    Parameters
+    ----------
+    penalized : PenalizedModel
+        The model.
+    alphas : ndarray
+        Penalties, descending.
+    fold : ndarray
+        The fold of each row, shape (n,).
+    refit : bool
+        Whether the chosen columns are fitted without a penalty.
+    """
+
+    penalized: Any
+    alphas: np.ndarray
+    fold: np.ndarray
+    refit: bool
+
+    def __call__(self, folds):
+        """Mean squared errors, shape (m,), and the weight of a list of one fold."""
+        (k,), model = folds, self.penalized.model
+        part = self.penalized.on(on_rows(model, np.flatnonzero(self.fold != k)))
+        path = fit_path(part, self.alphas)
+        test = on_rows(model, np.flatnonzero(self.fold == k))
+        weights = np.ones(len(test.endog)) if test.weights is None else test.weights
+        errors = np.full(len(self.alphas), np.nan)
+        each = [e for e, _ in path._refits] if self.refit else None
+        for i, estimate in enumerate(each or [p.estimate for p in path.points]):
+            if estimate is not None:
+                away = test.endog - part.mean(estimate, test)
+                errors[i] = (weights @ away**2) / weights.sum()
+        return errors, weights.sum()
+
+
+def cross_validate(
+    penalized, alphas, cv, groups, n_folds, refit, rng, n_jobs=None, progress=None
+):
     """
     Squared errors of predictions for rows that were left out.
 
@@ -67,6 +113,8 @@ def cross_validate(penalized, alphas, cv, groups, n_folds, refit, rng):
         Whether the chosen columns are fitted without a penalty.
     rng : numpy.random.Generator
         Draws the folds.
+    n_jobs, progress : optional
+        See `CrossedMixedLM.fit_regularized`.
 
     Returns
     -------
@@ -85,20 +133,12 @@ def cross_validate(penalized, alphas, cv, groups, n_folds, refit, rng):
     if not 2 <= n_folds <= count:
         raise ValueError(f"n_folds must be between 2 and {count}, not {n_folds!r}")
     fold = rng.permutation(np.arange(count) % n_folds)[codes]
-    errors = np.full((n_folds, len(alphas)), np.nan)
-    sizes = np.zeros(n_folds)
-    for k in range(n_folds):
-        inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        part = penalized.on(on_rows(model, inside))
-        path = fit_path(part, alphas)
-        test = on_rows(model, outside)
-        weights = np.ones(len(outside)) if test.weights is None else test.weights
-        sizes[k] = weights.sum()
-        pairs = path._refits if refit else [(p.estimate, 0.0) for p in path.points]
-        for i, (estimate, _) in enumerate(pairs):
-            if estimate is not None:
-                away = test.endog - part.mean(estimate, test)
-                errors[k, i] = (weights @ away**2) / sizes[k]
+    task = _Fold(penalized, alphas, fold, refit)
+    pieces = [[k] for k in range(n_folds)]
+    done, interrupted = run(task, pieces, n_jobs, progress, "if it pays")
+    if interrupted:
+        raise KeyboardInterrupt
+    errors, sizes = map(np.array, zip(*done))
     mean = (sizes @ errors) / sizes.sum()
     spread = errors.std(axis=0, ddof=1) / np.sqrt(n_folds)
     if not np.isfinite(mean).any():

@@ -57,13 +57,15 @@ def without_empty_levels(model):
 
 
 def _model(model, exog, names, rows=slice(None), random=None, **other):
-    labels = model.data.row_labels
+    labels, errors = model.data.row_labels, model.residual
     labels = None if labels is None else labels[rows]
+    errors = None if errors is None else errors.on(rows)
     return model._general_class(
         pd.Series(model.endog[rows], labels, name=model.endog_names),
         pd.DataFrame(exog[rows], labels, columns=list(names), copy=False),
         random=tuple(model.random) if random is None else random,
         check_levels=False,
         rank=model.rank,
+        residual=errors,
         **model._beyond_design(rows) | other,
     )

@@ -123,6 +123,14 @@ class RegularizedPath(Brief):
         return pd.DataFrame(rows, pd.Index(self.alphas, name="alpha"), labels)
 
     @property
+    def residual_params(self) -> pd.DataFrame:
+        """Parameters of the errors' covariance, a row for each penalty."""
+        errors = self.model.residual
+        labels = [] if errors is None else errors.parameter_names
+        rows = [p.estimate.errors for p in self.points]
+        return pd.DataFrame(rows, pd.Index(self.alphas, name="alpha"), labels)
+
+    @property
     def fixed(self) -> pd.DataFrame:
         """Coefficients of the columns that are not penalized."""
         rows, names = [p.estimate.fixed for p in self.points], self._penalized.base
@@ -185,7 +193,8 @@ class RegularizedPath(Brief):
         llf = np.array([llf for _, llf in self._refits])
         m, p = self.n_nonzero.to_numpy(float), self._penalized.n_penalized
         first = self.points[0].estimate
-        k = m + np.isfinite(first.fixed).sum() + len(first.theta) + 1
+        k = m + np.isfinite(first.fixed).sum() + len(first.theta)
+        k += len(first.errors) + 1
         bic = -2.0 * llf + np.log(self.model.nobs) * k
         choices = gammaln(p + 1.0) - gammaln(m + 1.0) - gammaln(p - m + 1.0)
         columns = {
@@ -315,7 +324,7 @@ def grid(penalized, n_alphas, eps):
 
 def fit_path(penalized, alphas, is_open=False):
     """
-    Fit at descending penalties, and once more on the way back.
+    Fit at descending penalties, and on the way back if the path is retraced.
 
     Parameters
     ----------
@@ -324,7 +333,7 @@ def fit_path(penalized, alphas, is_open=False):
     alphas : ndarray
         Penalties, shape (m,), in any order.
     is_open : bool, optional
-        Whether the way back leads beyond the first penalty, for as long as there is a
+        Whether a way back leads beyond the first penalty, for as long as there is a
         lower minimum than that without columns.
 
     Returns
@@ -356,7 +365,9 @@ def fit_path(penalized, alphas, is_open=False):
             f"{penalized.alpha_max:.3g}"
         )
     end = None if len(points) == len(alphas) else alphas[len(points) - 1]
-    lower = _lower_on_the_way_back(penalized, values, fit, largest, is_open)
+    lower: dict = {}
+    if penalized.options.is_retraced:
+        lower = _lower_on_the_way_back(penalized, values, fit, largest, is_open)
     points |= lower
     notes = _notes(penalized, end, largest, len(lower))
     every = [points[alpha] for alpha in sorted(points, reverse=True)]
@@ -425,6 +436,10 @@ def _notes(penalized, end, largest, n_lower):
             f"The objective has several minima; at {n_lower} penalties the lower one "
             "was found on the way back."
         )
+    constant = np.flatnonzero(penalized.problem.columns.sizes == 0.0)
+    if len(constant):
+        names = listed(penalized.columns.names[constant])
+        notes.append(f"Constant columns are never chosen: {names}.")
     again = penalized.problem.columns.equal_columns
     if again:
         names = penalized.columns.names
@@ -469,6 +484,7 @@ def reweighted(problem, fit, rounds, largest=np.inf):
         among = r + np.flatnonzero(fit.deviance.coefficients[r:])
         squares = np.diagonal(fit.deviance.elimination.gram)[among]
         pulled = fit.amount * problem.objective.loosened(fit.scale)
+        pulled *= fit.deviance.tightness
         weights = problem.weights.copy()
         weights[fit.chosen] /= 1.0 + np.abs(fit.coefficients) * squares / pulled
         found = replace(problem, weights=weights).at(fit.amount, fit, largest)

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.criteria.units import rescaled_theta
 from statsmodels_lmm.core.engines.choice import engine_for
 from statsmodels_lmm.core.penalized.objective import OBJECTIVES
 from statsmodels_lmm.core.penalized.path import PenalizedProblem
@@ -31,7 +32,6 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.requirements import (
     check_choice,
     require_data,
-    require_independent_errors,
 )
 from statsmodels_lmm.inputs.row_values import listed
 from statsmodels_lmm.regularized.columns import PenalizedColumns
@@ -64,6 +64,9 @@ class Regularization:
     max_columns : int, optional
         Largest number of columns to choose. Default is half the number of rows, and
         at most 500.
+    retrace : bool, optional
+        Whether a path is also run upwards, and the lower minimum kept. Default is to do
+        so with the objective of lmmlasso.
     """
 
     L1_wt: float = 1.0
@@ -72,6 +75,7 @@ class Regularization:
     penalty_weights: Any = None
     adaptive: int = 0
     max_columns: int | None = None
+    retrace: bool | None = None
 
     def __post_init__(self):
         check_choice("objective", self.objective, tuple(OBJECTIVES))
@@ -85,6 +89,12 @@ class Regularization:
         most = self.max_columns
         if most is not None and (not isinstance(most, int | np.integer) or most < 1):
             raise ValueError(f"max_columns must be a positive number, not {most!r}")
+
+    @property
+    def is_retraced(self):
+        """Whether a path is also run upwards."""
+        by_default = self.objective == "lmmlasso"
+        return by_default if self.retrace is None else self.retrace
 
     def largest(self, n):
         """Largest number of columns to choose from n rows."""
@@ -138,7 +148,7 @@ class PenalizedModel:
         PenalizedModel
         """
         require_data(model, "a penalized fit")
-        require_independent_errors(model, "a penalized fit")
+        _refuse_power_of_fitted(model)
         exog, names = model.exog, list(model.exog_names)
         if model.penalized is None:
             columns, rows = PenalizedColumns(exog, pd.Index(names)), None
@@ -174,7 +184,18 @@ class PenalizedModel:
     @cached_property
     def _data(self):
         """Standardized data of the columns that are not penalized."""
-        return self.base._sufficient_statistics()[0]
+        base = self.base
+        if base.residual is not None:
+            return base._prepared_errors()[0]
+        return base._sufficient_statistics()[0]
+
+    @property
+    def _engine(self):
+        """The engine of the random effects."""
+        base, data = self.base, self._data
+        if base.residual is not None:
+            return base._prepared_errors()[1]
+        return base._design.engine or engine_for(data.terms, len(data.endog))
 
     @property
     def units(self):
@@ -205,18 +226,24 @@ class PenalizedModel:
                 f"{len(names)} penalized columns have missing or infinite values: "
                 f"{listed(names)}; fill or leave out these columns"
             ) from None
+        if not columns.sizes[np.isfinite(self.weights)].any():
+            raise DataError(
+                "all penalized columns are constant; give columns that vary"
+            )
         weights = self.weights.copy()
         weights[[j for _, j in columns.equal_columns]] = np.inf
-        engine = self.base._design.engine or engine_for(data.terms, len(data.endog))
+        errors = self.base.residual
         return PenalizedProblem(
             data.endog,
             data.exog,
             columns,
-            engine,
+            self._engine,
             weights,
             OBJECTIVES[options.objective],
             lasso,
             options.L1_wt / (options.L1_wt + (1.0 - options.L1_wt) * self._size),
+            # sigma is that of a typical row, whatever the origin of a dispersion
+            errors=None if errors is None else replace(errors.model, is_centered=True),
         )
 
     @cached_property
@@ -274,15 +301,19 @@ class PenalizedModel:
         fixed = units.beta(fit.unpenalized)
         if data.ones is not None:
             fixed[data.kept] += constant * data.ones
-        factors = fit.deviance.factors
+        factors, whitening = fit.deviance.factors, fit.whitening
+        # to sigma of a row whose log standard deviation is zero
+        shift = 0.0 if whitening is None else whitening.mean_log_deviation
+        relative = units.relative_covariances(factors)
         return Estimate(
             chosen=fit.chosen,
             coefficients=raw,
             fixed=fixed,
-            scale=float(units.scale(fit.scale)),
-            theta=units.theta(factors),
-            relative=tuple(units.relative_covariances(factors)),
+            scale=float(units.scale(fit.scale)) * np.exp(-2.0 * shift),
+            theta=rescaled_theta(units, factors, np.exp(shift)),
+            relative=tuple(np.exp(2.0 * shift) * each for each in relative),
             modes=tuple(unit * m for m in units.modes(fit.deviance)),
+            errors=np.zeros(0) if whitening is None else whitening.parameters,
         )
 
     def objective(self, fit):
@@ -372,6 +403,15 @@ def _refuse_slopes(model, columns):
         raise DataError(
             f"{listed(both)} is penalized and has a random slope, whose variance would "
             "absorb its mean; put it into the formula or exog instead"
+        )
+
+
+def _refuse_power_of_fitted(model):
+    """Reject errors that follow fitted values, which a penalty shrinks."""
+    if model.residual is not None and model.residual.follows_fitted:
+        raise NotImplementedError(
+            "a penalized fit is not available with power_of_fitted: shrunken fitted "
+            "values would set the variances; choose the columns without it"
         )
 
 

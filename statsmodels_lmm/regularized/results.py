@@ -105,6 +105,13 @@ class RegularizedResults(Brief):
         return pd.Series(self._estimate.theta, labels, name="theta")
 
     @property
+    def residual_params(self) -> pd.Series:
+        """Parameters of the errors' covariance."""
+        errors = self.model.residual
+        labels = [] if errors is None else errors.parameter_names
+        return pd.Series(self._estimate.errors, labels, dtype=float)
+
+    @property
     def cov_re(self) -> ByFactor:
         """Covariance matrices of the random effects, a dict by factor."""
         frames = {}
@@ -206,6 +213,7 @@ class RegularizedResults(Brief):
             )
         ]
         rows.append(["Residual", "", f"{self.scale:.4f}", f"{self.scale**0.5:.4f}"])
+        rows += [[name, "", f"{x:.4f}", ""] for name, x in self.residual_params.items()]
         header, form = ["Group", "Effect", "Variance", "Std.Dev."], dict(fmt_base)
         form["data_aligns"] = "llrr"
         table.tables.append(

@@ -1,8 +1,13 @@
 """Stability selection: which columns are chosen again and again on halves of groups."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.exceptions import DataWarning, warn
+from statsmodels_lmm.inference.parallel import run
 from statsmodels_lmm.regularized.folds import groups_of_rows, halves
 from statsmodels_lmm.regularized.parts import on_rows
 from statsmodels_lmm.regularized.path import fit_path, grid
@@ -16,7 +21,30 @@ def default_columns(p, threshold):
     return max(1, int(np.sqrt((2.0 * threshold - 1.0) * p)))
 
 
-def stability(penalized, groups, n_pairs, threshold, n_columns, rng):
+@dataclass(frozen=True)
+class _FirstColumns:
+    """The columns that enter first on some rows of a model."""
+
+    penalized: Any
+    q: int
+
+    def __call__(self, pair):
+        """The largest sets of at most q columns, for each half of a pair."""
+        model = self.penalized.model
+        parts = [self.penalized.on(on_rows(model, rows)) for rows in pair]
+        return [first_columns(part, self.q) for part in parts]
+
+
+def stability(
+    penalized,
+    groups,
+    n_pairs,
+    threshold,
+    n_columns,
+    rng,
+    n_jobs=None,
+    progress=None,
+):
     r"""
     Frequencies with which columns are among the first on halves of the groups.
 
@@ -40,6 +68,9 @@ def stability(penalized, groups, n_pairs, threshold, n_columns, rng):
         q. Default makes the bound 1, within a quarter of the rows.
     rng : numpy.random.Generator
         Draws the halves.
+    n_jobs, progress : optional
+        See `CrossedMixedLM.fit_regularized`. After an interrupt, the frequencies are
+        those of the pairs completed.
 
     Returns
     -------
@@ -66,13 +97,17 @@ def stability(penalized, groups, n_pairs, threshold, n_columns, rng):
     if q is None:
         q = max(1, min(default_columns(p, threshold), int(model.nobs) // 4))
     counts = np.zeros(len(penalized.columns.names))
-    for _ in range(n_pairs):
-        for rows in halves(codes, count, rng):
-            part = penalized.on(on_rows(model, rows))
-            counts[first_columns(part, q)] += 1.0
+    pairs = [halves(codes, count, rng) for _ in range(n_pairs)]
+    task = _FirstColumns(penalized, q)
+    done, interrupted = run(task, pairs, n_jobs, progress, "if it pays")
+    if interrupted:
+        warn(f"interrupted after {len(done)} of {n_pairs} pairs", DataWarning)
+    for both in done:
+        for columns in both:
+            counts[columns] += 1.0
     chosen = np.flatnonzero(counts)
     table = pd.DataFrame(
-        {"position": chosen, "frequency": counts[chosen] / (2 * n_pairs)},
+        {"position": chosen, "frequency": counts[chosen] / (2 * len(done))},
         index=penalized.columns.names[chosen],
     ).sort_values(["frequency", "position"], ascending=[False, True])
     table.attrs["expected_false"] = q**2 / ((2.0 * threshold - 1.0) * p)

@@ -131,6 +131,11 @@ class ErrorCovariance:
         _check_spread(log_sd, names, self.term, self.cells)
         return replace(self, log_sd=log_sd, log_sd_names=names)
 
+    def on(self, rows):
+        """The same errors of some rows of the model."""
+        each = ("codes", "where", "parts", "log_sd")
+        return replace(self, **{name: getattr(self, name)[rows] for name in each})
+
     def without_data(self):
         """What remains when the data of the rows are removed: names and numbers."""
         none, n_columns = np.zeros(0, dtype=np.intp), self.log_sd.shape[1]

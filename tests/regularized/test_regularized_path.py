@@ -313,7 +313,7 @@ def relatives(n_families=40, p=400):
 
 def test_relatives_and_lower_minima_above_the_first_penalty():
     model = relatives()
-    path = model.fit_regularized_path(n_alphas=25, eps=0.5)
+    path = model.fit_regularized_path(n_alphas=25, eps=0.5, retrace=True)
     above = path.alphas > path.alpha_max * (1.0 + 1e-9)
     assert above.sum() >= 2
     assert "several minima" in path.notes[-1]
@@ -325,12 +325,112 @@ def test_relatives_and_lower_minima_above_the_first_penalty():
         assert point.certified
     ratios = path.alphas[:-1] / path.alphas[1:]
     np.testing.assert_allclose(ratios, ratios[0])
-    best = model.fit_regularized(n_alphas=25, eps=0.5)
+    best = model.fit_regularized(n_alphas=25, eps=0.5, retrace=True)
     assert len(best.selection.chosen) == 4
     # a single penalty finds the same minimum
     alpha = float(path.alphas[1])
-    single = model.fit_regularized(alpha, refit=False)
+    single = model.fit_regularized(alpha, refit=False, retrace=True)
     assert single.objective == pytest.approx(path.points[1].objective, abs=1e-7)
+    # the way down is not left, though there are lower minima
+    down = model.fit_regularized_path(path.alphas[above.sum() :])
+    assert len(down.points[0].estimate.chosen) == 0
+    assert down.points[0].objective > path.points[above.sum()].objective + 1.0
+    assert not any("several" in note for note in down.notes)
+    assert all(point.certified for point in down.points)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_universal_penalty_follows_the_covariance(weighted):
+    rng = np.random.default_rng(5)
+    g, p = np.repeat(np.arange(30), 4), 150
+    n, z = len(g), rng.normal(size=(30, p))[g] + 0.3 * rng.normal(size=(120, p))
+    y = z[:, :2] @ [2.0, -2.0] + 1.5 * rng.normal(size=30)[g] + rng.normal(size=n)
+    weights = rng.uniform(0.5, 2.0, n) if weighted else np.ones(n)
+    given = {"weights": weights} if weighted else {}
+    model = CrossedMixedLM(y, np.ones((n, 1)), {"g": g}, penalized=z, **given)
+    found = model.fit_regularized("universal", refit=False)
+    w = weights / weights.mean()
+    v = found.theta.iloc[0] ** 2 * (g[:, None] == g) + np.diag(1.0 / weights)
+    x = z - np.average(z, axis=0, weights=w)
+    x /= np.sqrt(np.average(x**2, axis=0, weights=w))
+    one = np.linalg.solve(v, np.ones(n))
+    inside = np.linalg.inv(v) - np.outer(one, one) / one.sum()
+    sizes = np.sqrt((x * (inside @ x)).sum(axis=0) / n / weights.mean())
+    # the penalty is on b / s with s of the mean weight
+    expected = np.sqrt(2.0 * np.log(p) / n) * sizes.mean()
+    assert sizes.mean() < 0.8
+    assert found.alpha == pytest.approx(expected, rel=0.02)
+
+
+ERRORS = {
+    "y ~ x + (1 | g)": {"residual": "ar1(t | g)"},
+    "y ~ x": {"residual": "cs(t | g)"},
+    "y ~ 1 + (1 | g)": {"dispersion": "~ x"},
+}
+
+
+@pytest.mark.parametrize("formula", ERRORS)
+def test_errors_of_any_covariance(formula):
+    frame, z = sample(n_groups=20)
+    frame = frame.assign(t=np.arange(len(frame)) % 5)
+    options = {"penalized": z, **ERRORS[formula]}
+    model = crossedmixedlm(formula, frame, **options)
+    path = model.fit_regularized_path(n_alphas=6, eps=0.4)
+    assert path.criteria["certified"].all()
+    assert (path.criteria["violation"] < 1e-8).all()
+    plain = crossedmixedlm(formula, frame, **ERRORS[formula]).fit(reml=False)
+    for name in ("llf", "bic"):
+        assert path.criteria[name].iloc[0] == pytest.approx(getattr(plain, name))
+    null = path.points[0].estimate
+    assert null.scale == pytest.approx(plain.scale, rel=1e-5)
+    np.testing.assert_allclose(null.theta, plain.theta, atol=1e-4)
+    np.testing.assert_allclose(null.fixed, plain.params, rtol=1e-5)
+    residual_params = path.residual_params
+    np.testing.assert_allclose(
+        residual_params.iloc[0], plain.residual_params, atol=1e-4
+    )
+    result = model.fit_regularized(n_alphas=6, eps=0.4)
+    columns = [int(name[10:-1]) for name in result.selection.chosen]
+    assert columns[:3] == [0, 1, 2]
+    assert len(columns) <= 4
+    names = list("abcd"[: len(columns)])
+    named = frame.assign(**dict(zip(names, z[:, columns].T)))
+    longer = formula.replace("~", f"~ {' + '.join(names)} +")
+    again = crossedmixedlm(longer, named, **ERRORS[formula]).fit()
+    assert result.llf == pytest.approx(again.llf, abs=1e-6)
+    # the unit of the response does not matter
+    far = crossedmixedlm(formula, frame.assign(y=1e3 * frame["y"]), **options)
+    other = far.fit_regularized_path(n_alphas=6, eps=0.4)
+    np.testing.assert_allclose(other.alphas, path.alphas, rtol=1e-6)
+    np.testing.assert_allclose(
+        other.coefs_sparse.toarray(), 1e3 * path.coefs_sparse.toarray(), rtol=1e-4
+    )
+    shrunken = model.fit_regularized(path.alphas[3], refit=False)
+    assert list(shrunken.residual_params.index) == list(residual_params.columns)
+    name = residual_params.columns[0]
+    assert name in str(shrunken.summary())
+
+
+def test_errors_on_some_groups():
+    frame, z = sample(n_groups=20)
+    frame = frame.assign(t=np.arange(len(frame)) % 5)
+    model = crossedmixedlm("y ~ x", frame, penalized=z, residual="ar1(t | g)")
+    options = {"cv": "groups", "n_folds": 3, "n_alphas": 3, "eps": 0.6}
+    found = model.fit_regularized("cv", rng=3, **options).selection.table
+    codes = pd.factorize(frame["g"])[0]
+    fold = np.random.default_rng(3).permutation(np.arange(20) % 3)[codes]
+    alpha, squares = found.index[1], 0.0
+    for k in range(3):
+        inside = fold != k
+        part = crossedmixedlm(
+            "y ~ x", frame[inside], penalized=z[inside], residual="ar1(t | g)"
+        )
+        chosen = part.fit_regularized(alpha, refit=True, reml=False)
+        columns = [int(name[10:-1]) for name in chosen.selection.chosen]
+        exog = np.column_stack([np.ones(len(frame)), frame["x"], z[:, columns]])
+        away = frame["y"] - exog @ chosen.params
+        squares += (away[~inside] ** 2).sum()
+    assert found["mse"][alpha] == pytest.approx(squares / len(frame), rel=1e-5)
 
 
 def test_pictures():

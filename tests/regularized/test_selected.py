@@ -2,6 +2,7 @@
 
 import pickle
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +11,10 @@ from test_regularized_path import sample
 
 from statsmodels_lmm import CrossedMixedLM, crossedmixedglm, crossedmixedlm, report
 from statsmodels_lmm.core.penalized.refits import refit
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import mixedlm
+from statsmodels_lmm.regularized import folds as folds_module
+from statsmodels_lmm.regularized import stability as stability_module
 from statsmodels_lmm.regularized.problem import PenalizedModel, Regularization
 
 pytest.importorskip("sklearn")
@@ -70,7 +73,7 @@ def test_rules_of_the_path(model):
     assert best.llf == pytest.approx(path.criteria["llf"][best.selection.alpha])
     universal = model.fit_regularized("universal")
     n, p = 100, 100
-    assert universal.selection.alpha == pytest.approx(np.sqrt(2 * np.log(p) / n))
+    assert 0.8 < universal.selection.alpha / np.sqrt(2 * np.log(p) / n) < 1.0
     assert list(universal.selection.chosen) == TRUE
     given = model.fit_regularized(universal.selection.alpha)
     assert given.selection.method == "alpha"
@@ -241,7 +244,10 @@ WRONG = {
     "selection must be None or": {"selection": "half"},
     "refit=True": {"alpha": "stability", "refit": False},
     "fit of the chosen columns": {"selection": "split", "refit": False},
-    "method must be": {"method": "sqrt_lasso"},
+    "method must be 'elastic_net', not 'sqrt_lasso'": {"method": "sqrt_lasso"},
+    "the lasso is L1_wt=1": {"method": "l1"},
+    "did you mean 'bic'": {"alpha": "BIC"},
+    "alpha must be positive, not None": {"alpha": None},
     "L1_wt must be above 0": {"L1_wt": 0.0},
     "objective must be": {"objective": "plain"},
     "weights of the penalty of shape": {"alpha": [0.1, 0.2]},
@@ -263,8 +269,42 @@ def test_arguments_without_meaning(model, message):
         model.fit_regularized(**WRONG[message])
 
 
+@pytest.mark.parametrize("name", ["lambda_", "lam", "penalty", "l1_ratio", "alphas"])
+def test_words_of_other_packages(model, name):
+    with pytest.raises(TypeError, match=rf"no {name}=; .*(alphas?|L1_wt)="):
+        model.fit_regularized(**{name: 0.5})
+
+
+def test_any_number_of_workers_gives_the_same_numbers(data, monkeypatch):
+    frame, z = data
+    model = crossedmixedlm(FORMULA, frame, penalized=z)
+    stable = {"alpha": "stability", "n_pairs": 3, "n_columns": 4}
+    crossed = {"alpha": "cv", "cv": "groups", "n_alphas": 4, "eps": 0.5}
+    for options in (stable, crossed):
+        one = model.fit_regularized(rng=3, n_jobs=1, **options)
+        with joblib.parallel_config(backend="threading"):
+            two = model.fit_regularized(rng=3, n_jobs=2, **options)
+        pd.testing.assert_frame_equal(one.selection.table, two.selection.table)
+
+    def interrupted(task, pieces, *others):
+        assert others == (2, False, "if it pays")
+        return [pickle.loads(pickle.dumps(task))(p) for p in pieces[:2]], True
+
+    two = model.fit_regularized(rng=3, n_jobs=1, **stable | {"n_pairs": 2})
+    monkeypatch.setattr(stability_module, "run", interrupted)
+    monkeypatch.setattr(folds_module, "run", interrupted)
+    work = {"rng": 3, "n_jobs": 2, "progress": False}
+    with pytest.warns(DataWarning, match="after 2 of 3 pairs"):
+        found = model.fit_regularized(**work, **stable)
+    pd.testing.assert_frame_equal(found.selection.table, two.selection.table)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit_regularized(**work, **crossed)
+
+
 def test_data_without_meaning(data):
     frame, z = data
+    with pytest.raises(DataError, match="all penalized columns are constant"):
+        crossedmixedlm(FORMULA, frame, penalized=0 * z).fit_regularized()
     model = crossedmixedlm(FORMULA, frame, penalized=z)
     with pytest.raises(DataError, match=r"fit_regularized\(\)"):
         model.fit()
@@ -303,12 +343,9 @@ def test_data_without_meaning(data):
             frame.assign(h=np.arange(100) % 7),
             penalized=z,
         ).fit_regularized("stability")
-    with pytest.raises(NotImplementedError, match="a penalized fit"):
+    with pytest.raises(NotImplementedError, match="power_of_fitted"):
         crossedmixedlm(
-            FORMULA,
-            frame.assign(t=np.arange(100) % 5),
-            penalized=z,
-            residual="ar1(t | g)",
+            FORMULA, frame, penalized=z, power_of_fitted=True
         ).fit_regularized()
     with pytest.raises(TypeError, match="linear models"):
         crossedmixedglm("b ~ x + (1 | g)", frame.assign(b=frame["y"] > 3), penalized=z)

@@ -64,9 +64,12 @@ class PenalizedDeviance(ProfiledDeviance):
     solution: Solution = field(kw_only=True)
     criterion: Any = field(kw_only=True, repr=False)
 
-    def elsewhere(self, factors):
-        """The criterion at other factors."""
-        found = self.criterion.evaluate(factors)
+    tightness = 1.0
+    """How much larger the penalized coefficients are than b / s, see `correlated`."""
+
+    def elsewhere(self, point):
+        """The criterion at another point."""
+        found = self.criterion.evaluate(point)
         if found is None:
             raise np.linalg.LinAlgError("the criterion is undefined there")
         return found
@@ -82,33 +85,52 @@ class PenalizedDeviance(ProfiledDeviance):
         )
 
     @cached_property
-    def _shrunken(self):
-        """Z_i'V^-1 A h of each term, shapes (l_i, k_i, 1)."""
+    def shrunken(self):
+        """The shrinkage h of the columns [A y], shape (a + 1, 1)."""
         h = np.zeros((len(self.coefficients) + 1, 1))
         h[self.solution.active, 0] = self.solution.shrinkage
-        return [times_shared(z, h) for z in self.selected.projected]
+        return h
+
+    def products_of(self, directions):
+        """
+        Products for changes of S, see `CorrelatedForms.products_of`, and what shrinks.
+
+        Returns
+        -------
+        first, products, less : ndarray
+            y'V^-1 V_a e, e'V_a K V_b e and (A h)'V^-1 V_a V^-1 y, with y less the
+            columns, shapes (m,), (m, m) and (m,).
+        """
+        first, columns = working_columns(self, directions)
+        less = np.zeros(len(first))
+        for z, t in zip(self.selected.projected, columns):
+            less = less + level_gram(times_shared(z, self.shrunken), t)[0]
+        return first, projected_products(self, columns), less
+
+    @property
+    def slope(self):
+        """The gradient in the free parameters, shape (m,)."""
+        return gradient(self.factors, dual_matrices(self))
 
     @cached_property
     def _average(self):
         duals = dual_matrices(self)
         directions = [f.directions for f in self.factors]
-        first, columns = working_columns(self, directions)
-        observed = projected_products(self, columns) / self.scale
-        cross = first / self.scale
-        for h, t in zip(self._shrunken, columns):
-            cross = cross - level_gram(h, t)[0]
+        first, products, less = self.products_of(directions)
+        observed, cross = products / self.scale, first / self.scale - less
         curvature = observed - np.outer(cross, cross) / self.solution.stiffness
         parts = consecutive(f.n_free for f in self.factors)
         for f, dual, part in zip(self.factors, duals, parts):
             curvature[part, part] += f.curvature(dual)
-        slope = gradient(self.factors, duals)
-        return Derivatives(duals, slope, curvature, observed, cross)
+        return Derivatives(duals, self.slope, curvature, observed, cross)
 
     def derivatives(self, exact=False):
         """The gradient, with the average information or the Hessian."""
+        return self._exact if exact else self._average
+
+    @cached_property
+    def _exact(self):
         average = self._average
-        if not exact:
-            return average
         changes = of_all_factors(f.directions for f in self.factors)
         traces = trace_products(self, changes)
         return replace(average, curvature=average.curvature + average.observed - traces)
@@ -155,25 +177,30 @@ class Penalized(Criterion):
 
     def evaluate(self, factors):
         """The PenalizedDeviance at given factors, or None if undefined."""
-        nobs = self.products.nobs
         try:
-            elimination = self.products.eliminate([f.matrix for f in factors])
-            found = self.objective.solve(
-                elimination.gram,
-                nobs,
-                self.penalty,
-                self.lasso,
-                self._last[0],
-                self.largest,
-            )
+            found = self._minimum(self.products, factors, self.penalty)
+            return PenalizedDeviance(**found)
         except np.linalg.LinAlgError:
             return None
+
+    def _minimum(self, products, factors, penalty):
+        """Fields of the PenalizedDeviance for given products and penalty."""
+        nobs = products.nobs
+        elimination = products.eliminate([f.matrix for f in factors])
+        found = self.objective.solve(
+            elimination.gram,
+            nobs,
+            penalty,
+            self.lasso,
+            self._last[0],
+            self.largest,
+        )
         value = np.asarray(elimination.logdet + found.value)
         b = found.coefficients
         self._last[0] = b, found.scale
         scale, squares = np.asarray(found.scale), nobs * found.scale
         rounding = EPSILON * nobs * max(float(elimination.gram[-1, -1]) / squares, 1.0)
-        return PenalizedDeviance(
+        return dict(
             elimination=elimination,
             factors=tuple(factors),
             reml=False,

@@ -80,6 +80,11 @@ class Penalty:
         """Second derivatives of the penalty, shape (a,)."""
         return self.amount * (1.0 - self.l1) * self.weights
 
+    def tightened(self, g):
+        """The penalty h(g b) as a function of b."""
+        own, rest = g * self.l1, g**2 * (1.0 - self.l1)
+        return Penalty(self.amount * (own + rest), self.weights, own / (own + rest))
+
     def __call__(self, b):
         """h(b)."""
         return float(self.pulls @ np.abs(b) + 0.5 * self.ridge @ b**2)
@@ -289,6 +294,11 @@ class ScaledObjective(_Objective):
 
     name = "scaled"
 
+    def tightness(self, whitening):
+        """g, by which b / s is multiplied for correlated errors, see `correlated`."""
+        n = len(whitening.model.log_sd)
+        return float(np.exp(-0.5 * whitening.log_determinant / n))
+
     def loosened(self, scale):
         """The factor of the pulls for b at a given s^2."""
         return np.sqrt(scale)
@@ -310,9 +320,10 @@ class ScaledObjective(_Objective):
         support = problem.quadratic(active, signs, problem.penalty.ridge)
         n, left = problem.nobs, max(support.left, 0.0)
         pulled = float(problem.right[active] @ support.shrinkage)
-        rho = 2.0 * n / (pulled + np.sqrt(pulled**2 + 4.0 * n * left))
-        if not 0.0 < rho < np.inf:
+        total = pulled + np.sqrt(pulled**2 + 4.0 * n * left)
+        if not total > COLLAPSED * np.sqrt(n * problem.total):
             raise np.linalg.LinAlgError("nothing is left of the residual variance")
+        rho = 2.0 * n / total
         beta = rho * support.least_squares - support.shrinkage
         whole = problem.whole(active, beta / rho)
         squares = problem.residual(whole) * rho**2
@@ -329,6 +340,10 @@ class PlainObjective(_Objective):
     """The objective of lmmlasso: the penalty is on b."""
 
     name = "lmmlasso"
+
+    def tightness(self, whitening):
+        """The penalty on b does not depend on the errors."""
+        return 1.0
 
     def loosened(self, scale):
         """The factor of the pulls for b at a given s^2."""

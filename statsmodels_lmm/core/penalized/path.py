@@ -18,10 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.dense import cholesky, solve_lower
+from statsmodels_lmm.core.criteria.correlated import Correlated
 from statsmodels_lmm.core.criteria.start import moment_start
+from statsmodels_lmm.core.penalized.correlated import CorrelatedPenalized
 from statsmodels_lmm.core.penalized.criterion import Penalized
 from statsmodels_lmm.core.penalized.objective import Penalty
 from statsmodels_lmm.core.rows.model_rows import Rows
+from statsmodels_lmm.core.search.correlated import search_correlated
 from statsmodels_lmm.core.search.newton import Settings, minimize
 
 VIOLATED = 1e-8
@@ -59,6 +63,8 @@ class PenalizedProblem:
         Share of absolute values in the penalty.
     settings : Settings
         When searches stop.
+    errors : ResidualCovariance, optional
+        The covariance of the errors; independent ones by default.
     """
 
     endog: np.ndarray
@@ -70,13 +76,19 @@ class PenalizedProblem:
     lasso: Any
     l1: float = 1.0
     settings: Settings = field(default_factory=Settings)
+    errors: Any = None
 
     def without_columns(self):
         """The fit without penalized columns, a PenalizedFit with an infinite lambda."""
         n, none = len(self.endog), np.zeros(0, dtype=int)
         b = np.linalg.lstsq(self.exog, self.endog, rcond=None)[0]
         rest = self.endog - self.exog @ b
-        start = moment_start(self.engine.gather(Rows(rest, np.zeros((n, 0)))))
+        if self.errors is None:
+            start = moment_start(self.engine.gather(Rows(rest, np.zeros((n, 0)))))
+        else:
+            rows = Rows(self.endog, self.exog)
+            plain = Correlated(self.engine, rows, self.errors, False)
+            start = search_correlated(plain, self.settings)[0].point
         criterion = self._criterion(none, np.inf, (b, float(np.mean(rest**2))))
         deviance, optimum = minimize(criterion, start, self.settings)
         return self._fit(np.inf, none, deviance, optimum, 1)
@@ -87,8 +99,13 @@ class PenalizedProblem:
         exog = np.column_stack([self.exog, self.columns.take(working)])
         weights = np.append(np.zeros(r), self.weights[working])
         penalty = Penalty(amount if len(working) else 0.0, weights, self.l1)
-        products = self.engine.gather(Rows(self.endog, exog))
-        return Penalized(products, self.objective, penalty, self.lasso, start, largest)
+        rows = Rows(self.endog, exog)
+        same = self.objective, penalty, self.lasso, start, largest
+        if self.errors is None:
+            return Penalized(self.engine.gather(rows), *same)
+        products = self.engine.gather(rows, self.errors.at(self.errors.start()))
+        parts = {"engine": self.engine, "rows": rows, "model": self.errors}
+        return CorrelatedPenalized(products, *same, **parts)
 
     def at(self, amount, near, largest=np.inf, previous=None):
         """
@@ -117,11 +134,11 @@ class PenalizedProblem:
             strong = limits * max(2.0 * amount - previous, 0.5 * amount)
             strong = np.abs(near.pulls) >= strong
             working = np.union1d(working, np.flatnonzero(strong))
-        start, factors = near.expanded(working, r), near.deviance.factors
+        start, point = near.expanded(working, r), near.deviance.point
         for rounds in range(1, MAX_ROUNDS + 1):
             criterion = self._criterion(working, amount, start, largest)
             try:
-                deviance, optimum = self._search(criterion, factors)
+                deviance, optimum = self._search(criterion, point)
             except np.linalg.LinAlgError:
                 return None
             fit = self._fit(amount, working, deviance, optimum, rounds)
@@ -132,15 +149,16 @@ class PenalizedProblem:
             if not outside.any():
                 return fit
             working = np.union1d(working, np.flatnonzero(outside))
-            start, factors = fit.expanded(working, r), deviance.factors
+            start, point = fit.expanded(working, r), deviance.point
         return replace(fit, is_proved=False)
 
-    def _search(self, criterion, factors):
-        """The lowest point near the given factors, off the boundary if need be."""
-        deviance, optimum = minimize(criterion, factors, self.settings)
+    def _search(self, criterion, point):
+        """The lowest point near the given one, off the boundary if need be."""
+        deviance, optimum = minimize(criterion, point, self.settings)
         if optimum.certified:
             return deviance, optimum
         lifted = [f.lifted(LIFTED) for f in deviance.factors]
+        lifted += deviance.point[len(lifted) :]
         other, further = minimize(criterion, lifted, self.settings)
         if further.certified or other.value < deviance.value:
             return other, further
@@ -150,7 +168,7 @@ class PenalizedProblem:
         """A PenalizedFit, with the pull on every column."""
         r = self.exog.shape[1]
         v = weighted_residuals(deviance)
-        v = v / self.objective.loosened(float(deviance.scale))
+        v = v / (self.objective.loosened(float(deviance.scale)) * deviance.tightness)
         pulls = self.columns.transposed_times(v)
         b = deviance.coefficients
         among = b[r:] != 0.0
@@ -176,13 +194,37 @@ class PenalizedProblem:
         chosen = fit.chosen
         ridge = fit.amount * (1.0 - self.l1) * self.weights[chosen] * fit.coefficients
         if self.objective.name == "scaled":
-            ridge = ridge / np.sqrt(float(fit.deviance.scale))
+            ridge = ridge * fit.deviance.tightness / np.sqrt(fit.scale)
         pull = np.sign(fit.coefficients) * (fit.pulls[chosen] - ridge)
         on = np.abs(pull - limits[chosen]).max(initial=0.0)
         outside = np.abs(fit.pulls) - limits
         outside[chosen] = -np.inf
         off = outside.max(initial=0.0)
         return float(max(own, on, off, 0.0) / fit.amount)
+
+    def sizes(self, fit, some):
+        """
+        The size of pulls at random, sqrt(x'P x), adjusted for unpenalized columns.
+
+        Parameters
+        ----------
+        fit : PenalizedFit
+            The fit whose V is meant.
+        some : ndarray
+            Positions of the columns, shape (m,).
+
+        Returns
+        -------
+        ndarray
+            Shape (m,).
+        """
+        r = self.exog.shape[1]
+        rows = Rows(self.endog, np.column_stack([self.exog, self.columns.take(some)]))
+        products = self.engine.gather(rows, fit.whitening)
+        gram = products.eliminate([f.matrix for f in fit.deviance.factors]).gram
+        across = solve_lower(cholesky(gram[:r, :r]), gram[:r, r:-1])
+        squares = np.diagonal(gram)[r:-1] - (across**2).sum(axis=0)
+        return np.sqrt(np.maximum(squares, 0.0)) / fit.deviance.tightness
 
     def largest_amount(self, null):
         """The smallest lambda at which no column is chosen."""
@@ -305,14 +347,9 @@ class PenalizedFit:
         return b, self.scale
 
     @property
-    def deviance_left(self):
-        """-2 log-likelihood at the fit, without the penalty."""
-        n = self.deviance.elimination.products.nobs
-        gram = self.deviance.elimination.gram
-        contrast = self.deviance.contrast
-        squares = float(contrast @ gram @ contrast)
-        whole = n * np.log(2.0 * np.pi * self.scale) + squares / self.scale
-        return float(self.deviance.elimination.logdet) + whole
+    def whitening(self):
+        """The covariance of the errors; None if they are independent."""
+        return getattr(self.deviance, "whitening", None)
 
 
 def weighted_residuals(deviance):
@@ -321,4 +358,5 @@ def weighted_residuals(deviance):
     rows = products.rows.columns() @ deviance.contrast
     for term, modes in zip(products.plan.terms, deviance.modes):
         rows = rows - term.times(modes)
-    return rows
+    whitening = getattr(deviance, "whitening", None)
+    return rows if whitening is None else whitening.apply_transposed(rows)

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from statsmodels_lmm.core.criteria.correlated import Correlated
 from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.rows.standardize import independent_columns
+from statsmodels_lmm.core.search.correlated import search_correlated
 from statsmodels_lmm.core.search.several_starts import search
 
 
@@ -45,6 +47,11 @@ class Refit:
     optimum: Any
     unit: float
 
+    @property
+    def whitening(self):
+        """The covariance of the errors; None if they are independent."""
+        return getattr(self.deviance, "whitening", None)
+
 
 def refit(problem, chosen):
     """
@@ -75,9 +82,13 @@ def refit(problem, chosen):
     if not unit > 0.0:
         return None
     rows = Rows(rest / unit, q * np.sqrt(n))
-    criterion = Profiled(problem.engine.gather(rows), False)
     try:
-        deviance, optimum = search(criterion, problem.settings)
+        if problem.errors is None:
+            plain = Profiled(problem.engine.gather(rows), False)
+            deviance, optimum = search(plain, problem.settings)
+        else:
+            both = Correlated(problem.engine, rows, problem.errors, False)
+            deviance, optimum = search_correlated(both, problem.settings)
     except np.linalg.LinAlgError:
         return None
     inner = least_squares + unit * np.sqrt(n) * deviance.coefficients

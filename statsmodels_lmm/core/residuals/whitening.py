@@ -219,6 +219,11 @@ class Whitening:
             columns = self.scaling.apply(columns)
         return self.roots.whiten(columns)
 
+    def apply_transposed(self, columns):
+        """U'A for columns A, shape (n,) or (n, c)."""
+        columns = self.roots.whiten_transposed(columns)
+        return self.scaling.apply(columns) if self.model.log_sd.size else columns
+
     def colored(self, columns):
         """U^-1 A: rows with covariance R from independent ones."""
         colored = self.roots.color(columns)

@@ -157,7 +157,7 @@ def test_least_squares_without_a_penalty_are_the_ml_fit():
         return np.linalg.slogdet(w)[1] + len(y) * (1 + np.log(2 * np.pi * s2))
 
     best = optimize.minimize_scalar(deviance, (-1.0, 1.0), tol=1e-12)
-    assert fit.deviance_left == pytest.approx(best.fun, rel=1e-9)
+    assert fit.value == pytest.approx(best.fun, rel=1e-9)
 
 
 def test_the_scaled_path_does_not_depend_on_the_unit_of_the_response():
