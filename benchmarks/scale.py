@@ -34,6 +34,7 @@ import numpy as np
 import pandas as pd
 from side_by_side import million, print_table
 
+HERE = Path(__file__).resolve().parent
 MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10  # in units of ru_maxrss
 STATUS = Path("/proc/self/clear_refs")
 
@@ -333,8 +334,19 @@ def gpboost(shape, data):
     return None, 2.0 * model.get_current_neg_log_likelihood(), theta, 0.0
 
 
+def glmm(shape, data):
+    """Fit by glmm, with a core in Rust."""
+    sys.path.remove(str(HERE))  # which has a glmm.py, too
+    import glmm as package
+
+    factors = re.findall(r"\| (\w+)\)", shape.formula)
+    data = data.assign(**{name: data[name].astype("category") for name in factors})
+    result = package.fit(data, shape.formula, "gaussian", reml=True)
+    return result.n_eval, -2.0 * result.loglik, [], 0.0
+
+
 OWN = {engine: ours(engine) for engine in ("auto", "exact", "krylov")}
-FITS = {**OWN, "lmer": None, "gpboost": gpboost}
+FITS = {**OWN, "lmer": None, "gpboost": gpboost, "glmm": glmm}
 
 LMER = """
 arguments <- commandArgs(TRUE)
@@ -400,7 +412,8 @@ def measured(shape, fit):
 
 def in_own_process(name, fit, options):
     """The Record of one fit in a new process."""
-    python = options.gpboost_python if fit == "gpboost" else sys.executable
+    others = {"gpboost": options.gpboost_python, "glmm": options.glmm_python}
+    python = others.get(fit) or sys.executable
     command = [python, str(Path(__file__).resolve()), "worker", name, fit]
     names = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"
     environment = {**os.environ, **dict.fromkeys(names, str(options.threads))}
@@ -428,6 +441,7 @@ def main():
     parser.add_argument("--lmer", type=float, help="seconds of lmer for sleepstudy")
     parser.add_argument("--rscript", default="Rscript", help="the one that finds lme4")
     parser.add_argument("--gpboost-python", help="the Python that finds gpboost")
+    parser.add_argument("--glmm-python", help="the Python that finds glmm")
     parser.add_argument("--json", type=Path, help="file for the records")
     options = parser.parse_args()
 
