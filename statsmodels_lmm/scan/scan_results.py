@@ -37,7 +37,7 @@ class PredictorScan(Brief):
         - df: degrees of freedom, infinite for normal and chi-squared tests;
         - statistic, p and, on request, p_adjusted;
         - ratio: variance of the random effect over the residual variance, in a model
-          with a single one;
+          with a single one; infinite if no residual variance is left;
         - frequency: half the mean of a genotype; otherwise mean;
         - n_missing: number of missing values;
         - reason: why a number is NaN, or empty.

@@ -5,7 +5,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from statsmodels_lmm.core.scans.hypotheses import no_effect_tests, reasons
-from statsmodels_lmm.core.scans.rotated import RotatedModel
+from statsmodels_lmm.core.scans.rotated import UNBOUNDED, RotatedModel
 
 
 def rows_of_candidates(scanned, standard, question, are_counts):
@@ -86,6 +86,7 @@ def _ratio(estimates, standard):
     if not isinstance(standard.core, RotatedModel):
         return {}
     ratio = estimates.ratio * standard.ratio_scale
+    ratio[estimates.ratio > UNBOUNDED] = np.inf
     return {"ratio": np.where(estimates.reason > 0, np.nan, ratio)}
 
 

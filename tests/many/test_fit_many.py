@@ -394,3 +394,18 @@ def test_units_beyond_the_range_of_squares():
     assert (found.reason[2:].str.contains("use another unit")).all()
     assert (found.reason[:2] == "").all()
     np.testing.assert_allclose(found.llf[:2], model().fit_many(y).llf, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", [3379, 8949])
+def test_a_step_too_far_beside_a_small_pivot_is_not_the_last(seed):
+    """The gradient grows at first; the optimum is singular and counts more df."""
+    g, x = np.divmod(np.arange(60), 6)
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=60) + rng.normal(size=10)[g] + 0.12 * rng.normal(size=10)[g] * x
+    one = crossedmixedlm("~ x + (x | g)", pd.DataFrame({"g": g, "x": x}))
+    found = one.fit_many(y[:, None])
+    single = one.with_response(y).fit(df_method="satterthwaite", tol=1e-14)
+    assert found.singular[0]
+    assert found.certificates["promised"][0] < 1e-20
+    np.testing.assert_allclose(found.theta.iloc[0], single.theta, atol=1e-9)
+    np.testing.assert_allclose(found.df.iloc[0], single.df_resid_inference, rtol=1e-8)

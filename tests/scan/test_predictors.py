@@ -423,3 +423,21 @@ def test_people_are_found_by_their_names():
     rows = model_of(data=plain, relationship={"id": numbered})
     other = rows.scan_predictors(COUNTS.set_axis(numbered.index)[::-1]).table
     pd.testing.assert_frame_equal(table, other, rtol=1e-6)
+
+
+def test_without_residual_variance_the_ratio_is_infinite():
+    rng = np.random.default_rng(3)
+    labels = DATA["id"]
+    covariance = KINSHIP.loc[labels, labels].to_numpy()
+    trait = np.linalg.cholesky(covariance) @ rng.normal(size=len(DATA))
+    for method in ("exact", "held"):
+        table = model_of(data=DATA.assign(trait=trait)).scan_predictors(COUNTS, method)
+        assert np.isinf(table.table["ratio"]).any()
+    table = model_of(data=DATA.assign(trait=trait)).scan_predictors(COUNTS).table
+    x = np.column_stack([np.ones(len(DATA)), DATA["sex"]])
+    for name in table.index[np.isinf(table["ratio"])]:
+        columns = np.column_stack([x, COUNTS[name]])
+        coefficients, errors, _, _ = dense_fit(trait, columns, covariance, True)
+        se = np.sqrt(errors[2, 2])
+        assert abs(table.loc[name, "effect"] - coefficients[2]) < 1e-8 * se
+        assert np.isclose(table.loc[name, "se"], se, rtol=1e-7)
