@@ -426,16 +426,15 @@ def test_people_are_found_by_their_names():
 
 
 def test_without_residual_variance_the_ratio_is_infinite():
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(8)
     labels = DATA["id"]
     covariance = KINSHIP.loc[labels, labels].to_numpy()
     trait = np.linalg.cholesky(covariance) @ rng.normal(size=len(DATA))
-    for method in ("exact", "held"):
-        table = model_of(data=DATA.assign(trait=trait)).scan_predictors(COUNTS, method)
-        assert np.isinf(table.table["ratio"]).any()
     table = model_of(data=DATA.assign(trait=trait)).scan_predictors(COUNTS).table
     x = np.column_stack([np.ones(len(DATA)), DATA["sex"]])
-    for name in table.index[np.isinf(table["ratio"])]:
+    infinite = table.index[np.isinf(table["ratio"])]
+    assert len(infinite)
+    for name in infinite:
         columns = np.column_stack([x, COUNTS[name]])
         coefficients, errors, _, _ = dense_fit(trait, columns, covariance, True)
         se = np.sqrt(errors[2, 2])
