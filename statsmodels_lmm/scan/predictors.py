@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.scans.rotated import RotatedModel
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.parallel import run
 from statsmodels_lmm.inference.requirements import (
@@ -16,6 +15,7 @@ from statsmodels_lmm.inference.requirements import (
     require_random_effects,
 )
 from statsmodels_lmm.inputs.alignment import SHOWN
+from statsmodels_lmm.keywords import SCAN_ARGUMENTS, refuse_r_names
 from statsmodels_lmm.scan.blocks import Scanner
 from statsmodels_lmm.scan.candidates import read_candidates
 from statsmodels_lmm.scan.positions import chromosome_order, read_positions
@@ -33,6 +33,7 @@ BLOCK = 500
 """Number of candidates in one block."""
 
 
+@refuse_r_names("REML", "family", **SCAN_ARGUMENTS)
 def scan_predictors(
     model: Any,
     candidates: Any,
@@ -72,8 +73,7 @@ def scan_predictors(
         the variances without candidates only.
     df_method : {"asymptotic", "residual", "satterthwaite"}, optional
         Degrees of freedom of Wald's test: infinite by default; those of the residuals,
-        n - p - 1, as in GEMMA; or Satterthwaite's, for ``method="exact"`` with a single
-        variance ratio.
+        n - p - 1, as in GEMMA; or Satterthwaite's, for ``method="exact"``.
     reml : bool, optional
         Whether estimates are REML's. Default is True except for ``test="lr"``.
     missing : {"mean", "drop"}, optional
@@ -191,12 +191,6 @@ class _Work:
         """The work with a model, whose optimum is found first."""
         standard = standard_model(model, question.reml)
         core = standard.core
-        if question.df_method == "satterthwaite" and not isinstance(core, RotatedModel):
-            raise NotImplementedError(
-                "df_method='satterthwaite' is for a scan of a model with a single "
-                "variance beside the residual variance; use 'residual', or fit the "
-                "candidates that matter one by one"
-            )
         prepared(core)
         scanner = Scanner(
             core,

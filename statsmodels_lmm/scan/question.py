@@ -70,8 +70,9 @@ class Question:
         by: Any = df_method_of(df_method) or "asymptotic"
         if by == "kenward-roger":
             raise ValueError(
-                "df_method='kenward-roger' is not available for a scan; use "
-                "'satterthwaite', or fit the candidates that matter one by one"
+                "df_method='kenward-roger' is not available for a scan, because it "
+                "corrects the covariances of each candidate by a pass over the rows; "
+                "use 'satterthwaite', or fit the candidates that matter one by one"
             )
         if by != "asymptotic" and test != "wald":
             raise ValueError(

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from statsmodels_lmm.display import Brief, captioned, unquoted
+from statsmodels_lmm.keywords import SCAN_FUNCTIONS
 
 SHOWN = 10
 """Number of candidates in a summary."""
@@ -116,6 +117,11 @@ class PredictorScan(Brief):
 
     def __str__(self):
         return self.summary()
+
+    def __getattr__(self, name):
+        if name in SCAN_FUNCTIONS:
+            raise AttributeError(f"a scan has no {name}: {SCAN_FUNCTIONS[name]}")
+        return super().__getattribute__(name)  # raises the error
 
     def to_parquet(self, path: Any) -> None:
         """

@@ -409,3 +409,18 @@ def test_a_step_too_far_beside_a_small_pivot_is_not_the_last(seed):
     assert found.certificates["promised"][0] < 1e-20
     np.testing.assert_allclose(found.theta.iloc[0], single.theta, atol=1e-9)
     np.testing.assert_allclose(found.df.iloc[0], single.df_resid_inference, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("engine", "many are exact"),
+        ("method", "reml=False"),
+        ("adjust", "many.t_test"),
+        ("workers", "spelled n_jobs="),
+        ("family", "crossedmixedglm"),
+    ],
+)
+def test_arguments_of_other_functions(name, told):
+    with pytest.raises(TypeError, match=f"^{name}= .*{told}"):
+        model().fit_many(genes(), **{name: "krylov"})

@@ -140,8 +140,17 @@ def test_other_models(formula):
         assert np.isclose(row["se"], se, rtol=1e-7)
         assert row["df"] == fit.df_resid
         assert abs(held.loc[name, "effect"] - row["effect"]) < 0.2 * se
-    with pytest.raises(NotImplementedError, match="single variance"):
-        model.scan_predictors(COUNTS, df_method="satterthwaite")
+    holes = COUNTS.astype(float).iloc[:, :5]
+    holes.iloc[2, 0] = np.nan
+    small = model.scan_predictors(holes, df_method="satterthwaite", missing="drop")
+    for name in holes:
+        kept = holes[name].notna()
+        fit = own_fit(holes[name][kept], formula, data[kept], relationship=None)
+        own = fit.with_df_method("satterthwaite")
+        df = own.df_resid_inference[fit.model.exog_names.index("candidate")]
+        assert np.isclose(small.table.loc[name, "df"], df, rtol=1e-6)
+        p = small.table.loc[name, "p"]
+        assert np.isclose(p, own.pvalues["candidate"], rtol=1e-6)
 
 
 def test_repeated_measures_by_person():
@@ -380,6 +389,21 @@ def test_models_that_cannot_be_scanned_are_told_why():
         errors.scan_predictors(COUNTS)
     with pytest.raises(DataError, match="no candidates"):
         model_of().scan_predictors(COUNTS.iloc[:, :0])
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("K", r"relationship=\{'id': K\}"),
+        ("kinship", r"relationship=\{'id': K\}"),
+        ("covariates", "fixed effects in the formula"),
+        ("cores", "spelled n_jobs="),
+        ("engine", "scans are exact"),
+    ],
+)
+def test_arguments_of_other_packages(name, told):
+    with pytest.raises(TypeError, match=f"^{name}= .*{told}"):
+        model_of().scan_predictors(COUNTS, **{name: 1})
 
 
 def test_a_model_of_mixedlm():

@@ -1,5 +1,7 @@
 """What a scan returns."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,3 +67,12 @@ def test_parquet(model, tmp_path):
     pd.testing.assert_series_equal(read["p"], scan.table["p"])
     assert read.attrs["method"] == "exact"
     assert scan.table.attrs == {}
+
+
+def test_attributes_of_other_packages_are_answered(model):
+    scan = model.scan_predictors(genotypes(DATA, 3))
+    with pytest.raises(AttributeError, match=r"no pvalues: write `scan.table\['p'\]`"):
+        _ = scan.pvalues
+    with pytest.raises(AttributeError, match="no attribute 'other'"):
+        _ = scan.other
+    assert not hasattr(pickle.loads(pickle.dumps(scan)), "tidy")

@@ -39,7 +39,7 @@ class Estimates:
     ratio : ndarray
         Variance ratio, shape (r,); NaN where there is not one alone.
     spread : ndarray
-        Variance of log(1 / S) due to the estimated ratio, shape (r,).
+        Variance of log(sigma^2 / S) due to the estimated variances, shape (r,).
     nobs, df_resid : ndarray
         Rows used, and these minus the columns of X and C, shape (r,).
     reason : ndarray
