@@ -241,7 +241,9 @@ class ManyEstimates(Brief):
             return int(places[0])
         if len(places):
             raise KeyError(f"{len(places)} responses are named {name!r}")
-        raise KeyError(f"no response is named {name!r}")
+        by_place = isinstance(name, int | np.integer | slice)
+        advice = "; by position it is `many.at(0)`" if by_place else ""
+        raise KeyError(f"no response is named {name!r}{advice}")
 
     def __iter__(self) -> Iterator[Any]:
         """The names of the responses, as of a dict."""

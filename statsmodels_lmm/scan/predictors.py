@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_hashable, is_list_like
 
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.parallel import run
@@ -163,16 +164,21 @@ def scan_predictors(
     labels = read.names if members is None else pd.Index(list(members))
     parts: list = []
     order: list = []
-    for which, of_group in _groups(model, where, loco, labels, members):
-        work = _Work.of(of_group, question, read, members)
-        pieces = work.pieces(which)
-        found, interrupted = run(work, pieces, n_jobs, progress, "threads")
-        parts += found
-        order += pieces[: len(found)]
-        if interrupted:
-            break
+    try:
+        for which, of_group in _groups(model, where, loco, labels, members):
+            work = _Work.of(of_group, question, read, members)
+            pieces = work.pieces(which)
+            found, interrupted = run(work, pieces, n_jobs, progress, "threads")
+            parts += found
+            order += pieces[: len(found)]
+            if interrupted:
+                break
+    except KeyboardInterrupt:  # before anything of a group was done
+        if not parts:
+            raise
     name, where = ("candidate", where) if members is None else ("set", None)
-    table = whole_table(parts, np.concatenate(order), labels, name, where, adjust)
+    rows = labels, name, where, question.adjust
+    table = whole_table(parts, np.concatenate(order), *rows)
     given = method, test, question.df_method, question.reml, missing
     return PredictorScan(table, model, *given, len(labels))
 
@@ -242,7 +248,13 @@ def _members(sets, names):
         )
     out = {}
     for name, wanted in sets.items():
-        wanted = [wanted] if isinstance(wanted, str) else list(wanted)
+        wanted = [wanted] if isinstance(wanted, str) else wanted
+        if not is_list_like(wanted) or not all(map(is_hashable, wanted)):
+            raise TypeError(
+                f"the set {name} must be a list of names of candidates, as in "
+                f"sets={{{name!r}: ['rs1', 'rs2']}}, not {wanted!r}"
+            )
+        wanted = list(wanted)
         places = names.get_indexer(pd.Index(wanted).unique())
         absent = [w for w, at in zip(pd.Index(wanted).unique(), places) if at < 0]
         if absent or not wanted:

@@ -30,9 +30,9 @@ def rows_of_candidates(scanned, standard, question, are_counts):
     estimates = scanned.estimates
     tests = no_effect_tests(estimates, question.test, question.df_method, question.reml)
     unknown = estimates.reason > 0
-    scale = standard.scale / scanned.units
-    effect = np.where(unknown, np.nan, estimates.effect[:, 0] * scale)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        scale = standard.scale / scanned.units
+        effect = np.where(unknown, np.nan, estimates.effect[:, 0] * scale)
         se = np.sqrt(tests.variance / estimates.information[:, 0, 0]) * scale
     columns = {
         "effect": effect,

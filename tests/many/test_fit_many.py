@@ -17,6 +17,7 @@ from statsmodels_lmm.many import fitting
 from statsmodels_lmm.many.own_weights import read_weights
 from statsmodels_lmm.many.response_table import is_iterable_of_tables, response_table
 from statsmodels_lmm.many.single_fits import design_of, fit_alone, model_of
+from statsmodels_lmm.many.storage import ParquetFile
 
 ONE_SIDED = "~ x + f + (x | g)"
 
@@ -424,3 +425,32 @@ def test_a_step_too_far_beside_a_small_pivot_is_not_the_last(seed):
 def test_arguments_of_other_functions(name, told):
     with pytest.raises(TypeError, match=f"^{name}= .*{told}"):
         model().fit_many(genes(), **{name: "krylov"})
+
+
+def test_weights_of_zero_are_the_reason():
+    weights = np.ones((120, 12))
+    weights[:, 3] = 0.0
+    reason = model().fit_many(genes(), weights=weights).reason
+    assert reason["gene3"] == "the weights of all its values are zero"
+    assert (reason.drop("gene3") == "").all()
+
+
+def test_reml_is_a_choice():
+    with pytest.raises(ValueError, match="reml must be True or False, not 'ML'"):
+        model().fit_many(genes(), "ML")
+
+
+def ending(error):
+    yield genes().iloc[:, :4]
+    raise error
+
+
+def test_an_iterable_that_breaks_off(tmp_path, many):
+    found = model().fit_many(ending(KeyboardInterrupt()))
+    assert found.interrupted
+    np.testing.assert_allclose(found.llf, many.llf[:4], rtol=1e-13)
+    path = tmp_path / "some.parquet"
+    with pytest.raises(OSError, match="no disk"):
+        model().fit_many(ending(OSError("no disk")), to=path)
+    kept = ParquetFile(path, model()).read()
+    np.testing.assert_allclose(kept.llf, many.llf[:4], rtol=1e-13)

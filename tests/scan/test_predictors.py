@@ -273,13 +273,16 @@ def test_what_has_no_estimate_says_why():
             "the candidate is constant",
             "the fixed effects determine the candidate",
             "the candidate and the fixed effects reproduce the response",
-            "the candidate is constant",
+            "all values are missing",
             "the candidate is constant",
         ]
         values = table.iloc[1:][["effect", "se", "df", "statistic", "p", "ratio"]]
         assert values.isna().all().all()
     dropped = model_of().scan_predictors(counts, missing="drop").table
-    assert dropped["reason"].tolist()[-2:] == ["too few rows are left"] * 2
+    assert dropped["reason"].tolist()[-2:] == [
+        "all values are missing",
+        "too few rows are left",
+    ]
     assert np.isnan(table.loc["unknown", "mean"])
     sets = {"a": ["constant"], "b": ["sex", "constant"], "c": ["plain", "sex"]}
     table = model_of().scan_predictors(counts, sets=sets).table
@@ -364,6 +367,40 @@ def test_an_interrupted_scan_returns_what_is_done(monkeypatch):
     assert scan.interrupted
     assert list(scan.table.index) == list(COUNTS.columns[:10])
     assert "10 of 24 candidates, interrupted" in repr(scan)
+
+
+@pytest.mark.parametrize("wanted", [[["snp000"]], 3, None])
+def test_a_set_is_a_list_of_names(wanted):
+    with pytest.raises(TypeError, match="the set s must be a list of names"):
+        model_of().scan_predictors(COUNTS, sets={"s": wanted})
+
+
+def test_an_interrupt_between_chromosomes_keeps_those_before(monkeypatch):
+    made = predictors.standard_model
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return made(*arguments)
+
+    monkeypatch.setattr(predictors, "standard_model", interrupted)
+    where = pd.DataFrame({"chromosome": [1, 2] * 12, "position": 0}, COUNTS.columns)
+    scan = model_of().scan_predictors(
+        COUNTS, positions=where, loco={1: KINSHIP, 2: KINSHIP}, adjust="BH"
+    )
+    assert scan.interrupted
+    assert (scan.table["chromosome"] == 1).all()
+    assert (scan.table["p_adjusted"] >= scan.table["p"]).all()
+
+
+def test_a_candidate_without_values_says_so():
+    empty = COUNTS.astype(float).assign(snp002=np.nan)
+    for missing in ("mean", "drop"):
+        table = model_of().scan_predictors(empty, missing=missing).table
+        assert table.loc["snp002", "reason"] == "all values are missing"
+        assert np.isnan(table.loc["snp002", "p"])
 
 
 def test_names_of_sets_are_checked():

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-NONE, CONSTANT, SPANNED, REPRODUCED, NOT_FOUND, EMPTY = range(6)
+NONE, CONSTANT, SPANNED, REPRODUCED, NOT_FOUND, EMPTY, MISSING = range(7)
 
 REASONS = {
     NONE: "",
@@ -13,6 +13,7 @@ REASONS = {
     REPRODUCED: "the candidate and the fixed effects reproduce the response",
     NOT_FOUND: "no optimum of the variances was found",
     EMPTY: "too few rows are left",
+    MISSING: "all values are missing",
 }
 """Why there are no numbers, by code."""
 
