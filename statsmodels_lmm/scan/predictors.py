@@ -6,27 +6,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_hashable, is_list_like
 
-from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.parallel import run
 from statsmodels_lmm.inference.requirements import (
     require_data,
     require_independent_errors,
     require_random_effects,
 )
-from statsmodels_lmm.inputs.alignment import SHOWN
 from statsmodels_lmm.keywords import SCAN_ARGUMENTS, refuse_r_names
 from statsmodels_lmm.scan.blocks import Scanner
 from statsmodels_lmm.scan.candidates import read_candidates
-from statsmodels_lmm.scan.positions import chromosome_order, read_positions
+from statsmodels_lmm.scan.groups import groups_of, members_of
+from statsmodels_lmm.scan.positions import read_positions
 from statsmodels_lmm.scan.question import Question
 from statsmodels_lmm.scan.scan_results import PredictorScan
 from statsmodels_lmm.scan.standard_models import (
     StandardModel,
     prepared,
     standard_model,
-    with_relationship,
 )
 from statsmodels_lmm.scan.tables import row_of_set, rows_of_candidates, whole_table
 
@@ -160,12 +157,12 @@ def scan_predictors(
     read = read_candidates(candidates, model, names, missing_code, by)
     where = read_positions(positions, read.names)
     where = read.positions if where is None else where
-    members = None if sets is None else _members(sets, read.names)
+    members = None if sets is None else members_of(sets, read.names)
     labels = read.names if members is None else pd.Index(list(members))
     parts: list = []
     order: list = []
     try:
-        for which, of_group in _groups(model, where, loco, labels, members):
+        for which, of_group in groups_of(model, where, loco, labels, members):
             work = _Work.of(of_group, question, read, members)
             pieces = work.pieces(which)
             found, interrupted = run(work, pieces, n_jobs, progress, "threads")
@@ -237,75 +234,3 @@ def _require_linear(model):
         model, "scan_predictors", "refit the candidates one by one with update()"
     )
     require_random_effects(model, "scan_predictors")
-
-
-def _members(sets, names):
-    """Positions of the candidates of each set, by its name."""
-    if not isinstance(sets, Mapping):
-        raise TypeError(
-            "sets must be a dict from the name of a set to names of candidates, not "
-            f"{type(sets).__name__}"
-        )
-    out = {}
-    for name, wanted in sets.items():
-        wanted = [wanted] if isinstance(wanted, str) else wanted
-        if not is_list_like(wanted) or not all(map(is_hashable, wanted)):
-            raise TypeError(
-                f"the set {name} must be a list of names of candidates, as in "
-                f"sets={{{name!r}: ['rs1', 'rs2']}}, not {wanted!r}"
-            )
-        wanted = list(wanted)
-        places = names.get_indexer(pd.Index(wanted).unique())
-        absent = [w for w, at in zip(pd.Index(wanted).unique(), places) if at < 0]
-        if absent or not wanted:
-            listed = ", ".join(map(str, absent[:SHOWN]))
-            raise DataError(
-                f"the set {name} has names that are no candidates: {listed}"
-                if wanted
-                else f"the set {name} is empty"
-            )
-        out[name] = np.sort(places)
-    return out
-
-
-def _groups(model, where, loco, labels, members):
-    """Positions of candidates or sets, with the model that each group has."""
-    if not len(labels):
-        raise DataError("there are no candidates")
-    if loco is None:
-        yield np.arange(len(labels)), model
-        return
-    if not isinstance(loco, Mapping):
-        raise TypeError(
-            "loco must be a dict from chromosome to relationship, not "
-            f"{type(loco).__name__}"
-        )
-    if where is None:
-        raise DataError("loco needs the chromosomes of the candidates: give positions=")
-    chromosomes = where["chromosome"].to_numpy(dtype=object)
-    if members is not None:
-        chromosomes = _of_sets(chromosomes, members)
-    distinct = chromosome_order(chromosomes)
-    absent = [str(c) for c in distinct if c not in loco]
-    if absent:
-        raise DataError(
-            "loco has no relationship for chromosome " + ", ".join(absent[:SHOWN])
-        )
-    for chromosome in distinct:
-        what = f"the relationship for chromosome {chromosome}"
-        own = with_relationship(model, loco[chromosome], what)
-        yield np.flatnonzero(chromosomes == chromosome), own
-
-
-def _of_sets(chromosomes, members):
-    """The chromosome of each set."""
-    out = []
-    for name, places in members.items():
-        own = pd.unique(chromosomes[places])
-        if len(own) > 1:
-            raise DataError(
-                f"the set {name} is on chromosomes {', '.join(map(str, own))}; with "
-                "loco= a set is on one"
-            )
-        out.append(own[0])
-    return np.array(out, dtype=object)
