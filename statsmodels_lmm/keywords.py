@@ -212,6 +212,99 @@ R_FUNCTIONS = {
 }
 """Functions and attributes of a fit elsewhere, and the line to write instead."""
 
+_SORTED = "write `many.t_test('x').sort_values('p')`"
+_ADJUSTED = "write `many.t_test('x', adjust='BH')['p_adjusted']`"
+_MODERATED = "write `many.t_test('x', moderated=True)`"
+
+MANY_FUNCTIONS = {
+    "aic": "write `many[response].aic`; models of the same responses are compared by "
+    "`many.compare_lr_test(smaller)`",
+    "anova": "write `many.f_test('x')`",
+    "coef": "write `many.params`",
+    "coefficients": "write `many.params`",
+    "cov_re": "write `many.variance_components()`",
+    "contrasts_fit": "write `many.t_test('a - b')`",
+    "decideTests": "write `many.t_test('x')['p_adjusted'] < 0.05`",
+    "eBayes": _MODERATED,
+    "ebayes": _MODERATED,
+    "fixef": "write `many.params`",
+    "logLik": "write `many.llf`",
+    "makeContrasts": "write `many.t_test('a - b')`",
+    "p_adjust": _ADJUSTED,
+    "p_adjusted": _ADJUSTED,
+    "padj": _ADJUSTED,
+    "qvalues": _ADJUSTED,
+    "save": "write `many.to_parquet(path)`, and read by "
+    "`type(many).from_parquet(path, model)`",
+    "sigma": "write `many.scale ** 0.5`",
+    "squeezeVar": _MODERATED,
+    "to_csv": "write `many.tidy().to_csv(path)`",
+    "to_frame": "write `many.tidy()`",
+    "topTable": _SORTED,
+    "topTags": _SORTED,
+    "VarCorr": "write `many.variance_components()`",
+    "volcano": "write `many.plot_volcano('x')`",
+}
+"""Functions of limma and others for many responses, and the line to write instead."""
+
+SCAN_FUNCTIONS = {
+    "bse": "write `scan.table['se']`",
+    "lambda_gc": "write `scan.inflation`",
+    "manhattan": "write `scan.plot_manhattan()`",
+    "params": "write `scan.table['effect']`",
+    "plot": "write `scan.plot_manhattan()` or `scan.plot_qq()`",
+    "pvalues": "write `scan.table['p']`",
+    "qq": "write `scan.plot_qq()`",
+    "save": "write `scan.to_parquet(path)`",
+    "tidy": "write `scan.table`",
+    "to_csv": "write `scan.table.to_csv(path)`",
+    "to_frame": "write `scan.table`",
+    "top": "write `scan.summary(20)`",
+}
+"""The same for a scan of candidate predictors."""
+
+_JOBS = "is spelled n_jobs= here"
+
+_KINSHIP = (
+    "belongs to the model: `crossedmixedlm('y ~ x + (1 | id)', data, "
+    "relationship={'id': K})`"
+)
+
+MANY_ARGUMENTS = {
+    "REML": "is spelled reml= here: `model.fit_many(responses, reml=False)`",
+    "adjust": "belongs to the tests: `many.t_test('x', adjust='BH')`",
+    "cores": _JOBS,
+    "cov_type": "is for single fits: `many[response].with_cov_type(...)`",
+    "ddf": "is spelled df_method= here, 'satterthwaite' by default",
+    "engine": "is for single fits: many are exact, and need no other engine",
+    "maxiter": "is not needed here: what does not end is fitted by itself",
+    "method": "is not needed here: REML is the default, and ML is "
+    "`model.fit_many(responses, reml=False)`",
+    "moderated": "belongs to the tests: `many.t_test('x', moderated=True)`",
+    "ncores": _JOBS,
+    "start_params": "is not needed here: each search starts from the moments of its "
+    "own response",
+    "tol": "is not needed here: each search ends at rounding",
+    "workers": _JOBS,
+}
+"""Arguments that are tried in fit_many, and what to write instead."""
+
+SCAN_ARGUMENTS = {
+    "K": _KINSHIP,
+    "chunk_size": "is not needed here: candidates are read in blocks of 500",
+    "cores": _JOBS,
+    "covariates": "are fixed effects in the formula of the model",
+    "covar": "are fixed effects in the formula of the model",
+    "ddf": "is spelled df_method= here",
+    "engine": "is for single fits: scans are exact, and need no other engine",
+    "grm": _KINSHIP,
+    "kinship": _KINSHIP,
+    "relationship": _KINSHIP,
+    "to": "is not available here: write `scan.to_parquet(path)`",
+    "workers": _JOBS,
+}
+"""The same for scan_predictors."""
+
 R_ADJUSTMENTS = {
     "BH": "fdr_bh",
     "BY": "fdr_by",

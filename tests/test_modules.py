@@ -32,8 +32,9 @@ ELSEWHERE = {
     "test_class_evaluation": "level_classes",
     "test_many_design": "fits problems",
     "test_fit_many": "fitting own_weights response_table single_fits",
-    "test_many_results": "contrast_forms many_summary many_tests many_variances "
-    "storage",
+    "test_candidates": "plink",
+    "test_many_results": "adjustments contrast_forms many_estimates many_summary "
+    "many_tests many_variances storage",
     "test_correlated": "projection_forms spread_effects",
     "test_predictors": "blocks standard_models",
     "test_correlations": "antedependence moving_average partial_autocorrelations "

@@ -29,6 +29,9 @@ GAP = 0.01
 NAMED = 8
 """Largest number of candidates that are named."""
 
+LARGE = 14.0
+"""Size of points above the threshold, and of all points if they are few."""
+
 LEAST = np.finfo(float).tiny
 """p-value drawn for zero."""
 
@@ -73,14 +76,17 @@ def plot_manhattan(
     else:
         places, codes = np.arange(1.0, len(table) + 1.0), np.zeros(len(table), int)
         xlabel = "set" if "n_columns" in table else "candidate"
-    size = float(np.clip(2e3 / len(table), 3.0, 14.0))
-    for parity, color in enumerate((BLUE, SKY)):
-        chosen = codes % 2 == parity
-        style = {"s": size, "color": color, "linewidths": 0.0, "rasterized": True}
-        ax.scatter(places[chosen], heights[chosen], **style)
+    threshold = np.inf
     if alpha is not None:
         check_alpha(alpha)
         threshold = -np.log10(alpha / len(table))
+    size = float(np.clip(2e3 / len(table), 3.0, LARGE))
+    sizes = np.where(heights > threshold, LARGE, size)
+    for parity, color in enumerate((BLUE, SKY)):
+        chosen = codes % 2 == parity
+        style = {"color": color, "linewidths": 0.0, "rasterized": True}
+        ax.scatter(places[chosen], heights[chosen], sizes[chosen], **style)
+    if alpha is not None:
         ax.axhline(threshold, color=GRAY, linewidth=1.0, linestyle="--")
         if names:
             _name_best(ax, table, places, heights, codes, threshold)

@@ -13,6 +13,7 @@ from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.parallel import run
 from statsmodels_lmm.inference.replicates.simulation import check_count
 from statsmodels_lmm.inference.requirements import (
+    check_choice,
     require_data,
     require_independent_errors,
 )
@@ -78,7 +79,8 @@ def fit_many(
     -------
     ManyResults
         With a row for each response; with `to`, a `ParquetFile` to read them from.
-        After an interrupt it holds the fits that were done.
+        After an interrupt it holds the fits that were done. If an iterable of tables
+        raises an error, `to` has those that were done.
 
     Raises
     ------
@@ -105,6 +107,7 @@ def fit_many(
         )
     if chunk_size is not None:
         check_count("chunk_size", chunk_size)
+    check_choice("reml", reml, (True, False))
     design = design_of(model, bool(reml))
     _warn_of_columns(model, design)
     size = int(chunk_size or (design.size if design.in_batches else FEW))
@@ -114,21 +117,28 @@ def fit_many(
     pairs = with_weights(model, responses, weights)
     writer = None if to is None else ParquetWriter(to, about)
     parts, names, interrupted, source = [], [], False, None
-    for table, own in pairs:
-        starts = range(0, len(table), size)
-        pieces = [_Piece(table, own, s, min(s + size, len(table))) for s in starts]
 
-        def keep(done):
-            part = ManyResults(*done, **about)
-            return part if writer is None else writer.write(part)
+    def keep(done):
+        part = ManyResults(*done, **about)
+        return part if writer is None else writer.write(part)
 
-        parallel = "threads" if design.in_batches else "if it pays"
-        done, interrupted = run(work, pieces, n_jobs, progress, parallel, keep)
-        parts += done
-        names.append(table.names[: sum(len(p) for p in pieces[: len(done)])])
-        source = None if once else Source(table, own)
-        if interrupted:
-            break
+    parallel = "threads" if design.in_batches else "if it pays"
+    try:
+        for table, own in pairs:
+            starts = range(0, len(table), size)
+            pieces = [_Piece(table, own, s, min(s + size, len(table))) for s in starts]
+            done, interrupted = run(work, pieces, n_jobs, progress, parallel, keep)
+            parts += done
+            names.append(table.names[: sum(len(p) for p in pieces[: len(done)])])
+            source = None if once else Source(table, own)
+            if interrupted:
+                break
+    except BaseException as error:
+        if writer is not None:
+            writer.close(True)
+        if not parts or not isinstance(error, KeyboardInterrupt):
+            raise
+        interrupted = True
     if not parts:
         raise DataError("there are no responses")
     _warn_of_names(names)

@@ -1,25 +1,22 @@
 """The results of fits to many responses."""
 
-from collections.abc import Iterator
 from copy import copy
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_hashable
-from scipy import stats
 
-from statsmodels_lmm.core.many.fits import ManyFits
 from statsmodels_lmm.core.many.many_design import ManyDesign
-from statsmodels_lmm.display import Brief, captioned
+from statsmodels_lmm.display import captioned
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.many import many_summary, many_tests, many_variances
+from statsmodels_lmm.many import many_summary, many_tests
+from statsmodels_lmm.many.many_estimates import ManyEstimates
 from statsmodels_lmm.many.own_weights import Source, read_weights, with_weights
 from statsmodels_lmm.many.single_fits import design_of, model_of
 
 
-class ManyResults(Brief):
+class ManyResults(ManyEstimates):
     """
     Fits of one model to many responses, with a row for each.
 
@@ -42,148 +39,6 @@ class ManyResults(Brief):
     interrupted : bool, optional
         Whether the user stopped the work before all fits were done.
     """
-
-    def __init__(
-        self,
-        fits: ManyFits,
-        names: pd.Index,
-        reasons: dict,
-        model: Any,
-        reml: bool,
-        df_method: str,
-        source: Source | None = None,
-        interrupted: bool = False,
-    ) -> None:
-        self.fits, self.names, self.reasons = fits, names, reasons
-        self.model, self.reml, self.df_method = model, reml, df_method
-        self.source, self.interrupted = source, interrupted
-
-    @classmethod
-    def join(cls, parts, about, source=None, interrupted=False):
-        """Several results joined into one."""
-        reasons: dict = {}
-        start = 0
-        for part in parts:
-            reasons |= {start + i: text for i, text in part.reasons.items()}
-            start += len(part)
-        names = parts[0].names
-        if len(parts) > 1:
-            names = names.append([p.names for p in parts[1:]])
-        fits = ManyFits.join([p.fits for p in parts])
-        return cls(
-            fits, names, reasons, source=source, interrupted=interrupted, **about
-        )
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    # estimates -------------------------------------------------------------
-
-    def _table(self, values, columns):
-        return pd.DataFrame(values, self.names, columns)
-
-    def _series(self, values, name):
-        return pd.Series(values, self.names, name=name)
-
-    @property
-    def params(self) -> pd.DataFrame:
-        """Fixed effects; NaN where there is no fit or a column was dropped."""
-        return self._table(self.fits.params, self.model.exog_names)
-
-    @property
-    def bse(self) -> pd.DataFrame:
-        """Standard errors of the fixed effects."""
-        return self._table(self.fits.bse, self.model.exog_names)
-
-    @property
-    def df(self) -> pd.DataFrame:
-        """Satterthwaite's degrees of freedom of the fixed effects."""
-        return self._table(self.fits.df, self.model.exog_names)
-
-    @property
-    def theta(self) -> pd.DataFrame:
-        """Relative covariance parameters, as `CrossedMixedLMResults.theta`."""
-        labels = [name for e in self.model.random for name in e.theta_labels]
-        return self._table(self.fits.theta, labels)
-
-    @property
-    def scale(self) -> pd.Series:
-        """Residual variances."""
-        return self._series(self.fits.scale, "scale")
-
-    @property
-    def scale_df(self) -> pd.Series:
-        """Degrees of freedom of the residual variances, 2 s^4 / Var(s^2)."""
-        return self._series(self.fits.scale_df, "scale_df")
-
-    @property
-    def llf(self) -> pd.Series:
-        """Log-likelihoods, or restricted log-likelihoods."""
-        return self._series(self.fits.llf, "llf")
-
-    @property
-    def nobs(self) -> pd.Series:
-        """Numbers of rows used."""
-        return self._series(self.fits.nobs, "nobs")
-
-    @property
-    def converged(self) -> pd.Series:
-        """Whether each point is proved to be a local optimum."""
-        return self._series(self.fits.certified, "converged")
-
-    @property
-    def singular(self) -> pd.Series:
-        """Whether a standard deviation of the random effects counts as zero."""
-        return self._series(self.fits.singular, "singular")
-
-    @property
-    def reason(self) -> pd.Series:
-        """Why there is no fit, or no proof of an optimum; empty for most."""
-        out = np.full(len(self), "", dtype=object)
-        for i, text in self.reasons.items():
-            out[i] = text
-        return self._series(out, "reason")
-
-    @property
-    def certificates(self) -> pd.DataFrame:
-        """
-        How each search ended.
-
-        Columns converged; promised, the decrease of the criterion that one more step
-        promises; gradient, its largest entry in standardized units; evaluations.
-        """
-        fits = self.fits
-        columns = {
-            "converged": fits.certified,
-            "promised": fits.promised,
-            "gradient": fits.gradient,
-            "evaluations": fits.evaluations,
-        }
-        return pd.DataFrame(columns, self.names)
-
-    @property
-    def tvalues(self) -> pd.DataFrame:
-        """Fixed effects over their standard errors."""
-        return self.params / self.bse
-
-    @property
-    def pvalues(self) -> pd.DataFrame:
-        """Two-sided p-values of the fixed effects, not adjusted."""
-        df = many_tests.dfs_by(self, self.df_method)
-        p = 2.0 * stats.t.sf(np.abs(self.fits.params / self.fits.bse), df)
-        return self._table(p, self.model.exog_names)
-
-    def variance_components(self) -> pd.DataFrame:
-        """
-        Standard deviations and correlations of the random effects.
-
-        Returns
-        -------
-        DataFrame
-            Columns as the rows of a bootstrap: "g: sd x", "g: cor x, z" and, last,
-            "sigma"; a correlation with an effect of no variance is NaN.
-        """
-        return many_variances.components(self)
 
     # tests -------------------------------------------------------------------
 
@@ -268,32 +123,6 @@ class ManyResults(Brief):
 
     # single fits ---------------------------------------------------------------
 
-    def position(self, name: Any) -> int:
-        """
-        Position of a response.
-
-        Parameters
-        ----------
-        name : object
-            Its name.
-
-        Returns
-        -------
-        int
-
-        Raises
-        ------
-        KeyError
-            If no response has this name, or several have.
-        """
-        places = self.names.get_indexer_for([name]) if is_hashable(name) else [-1]
-        places = [place for place in places if place >= 0]
-        if len(places) == 1:
-            return int(places[0])
-        if len(places):
-            raise KeyError(f"{len(places)} responses are named {name!r}")
-        raise KeyError(f"no response is named {name!r}")
-
     def __getitem__(self, name: Any) -> Any:
         """
         The ordinary results of one response.
@@ -316,13 +145,6 @@ class ManyResults(Brief):
             If there is no fit.
         """
         return self.at(self.position(name))
-
-    def __iter__(self) -> Iterator[Any]:
-        """The names of the responses, as of a dict."""
-        return iter(self.names)
-
-    def __contains__(self, name: Any) -> bool:
-        return is_hashable(name) and name in self.names
 
     def at(self, i: int) -> Any:
         """
@@ -492,11 +314,6 @@ class ManyResults(Brief):
             error and degrees of freedom, and the number of responses below `level`.
         """
         return many_summary.summary(self, adjust, level)
-
-    @property
-    def n_failed(self) -> int:
-        """Number of responses without a fit."""
-        return int(np.isnan(self.fits.llf).sum())
 
     def _brief(self):
         return many_summary.lines(self)

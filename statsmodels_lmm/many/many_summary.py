@@ -3,7 +3,8 @@
 import pandas as pd
 
 from statsmodels_lmm.display import ResultTable
-from statsmodels_lmm.many.many_tests import adjusted, dfs_by
+from statsmodels_lmm.inference.adjustments import adjusted
+from statsmodels_lmm.many.many_tests import dfs_by
 
 SHOWN = 5
 """Largest number of reasons that are listed."""

@@ -3,22 +3,15 @@
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests, multitest_alias
 
 from statsmodels_lmm.core.many.moderation import prior_of, robust_prior_of
+from statsmodels_lmm.inference.adjustments import adjusted, adjustment_of
 from statsmodels_lmm.inference.comparison.nested_models import contains
 from statsmodels_lmm.inference.fixed.contrasts import hypotheses
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.fixed.terms import fixed_terms
 from statsmodels_lmm.inference.requirements import check_choice
-from statsmodels_lmm.keywords import R_ADJUSTMENTS
 from statsmodels_lmm.many.contrast_forms import contrasts_of, joint_forms
-
-ADJUSTMENTS = (
-    *("bonferroni", "sidak", "holm-sidak", "holm", "simes-hochberg", "hommel"),
-    *("fdr_bh", "fdr_by", "fdr_tsbh", "fdr_tsbky", "fdr_gbs"),
-)
-"""Methods of `multipletests` by their long names."""
 
 MODERATIONS = False, True, "robust"
 
@@ -53,7 +46,7 @@ def t_test(many, contrast, df_method=None, adjust="fdr_bh", moderated=False):
         there is no fit, which does not count among the tests.
     """
     method = _method(many, df_method)
-    _adjustment(adjust)
+    adjustment_of(adjust)
     coefficients, constant = _single_contrast(many, contrast)
     effect, se, df = contrasts_of(many, coefficients, method)
     effect = effect - constant
@@ -88,7 +81,7 @@ def f_test(many, contrasts, df_method=None, adjust="fdr_bh", moderated=False):
         Columns F, df_num, df_denom, p and p_adjusted.
     """
     method = _method(many, df_method)
-    _adjustment(adjust)
+    adjustment_of(adjust)
     rows, constants = _joint_contrasts(many, contrasts)
     statistic, rank, df = joint_forms(many, rows, constants, method)
     if moderated:
@@ -129,7 +122,7 @@ def compare_lr_test(many, restricted, adjust="fdr_bh"):
             "restricted is what `fit_many` of the smaller model returns, not "
             f"{type(restricted).__name__}"
         )
-    _adjustment(adjust)
+    adjustment_of(adjust)
     if not many.names.equals(restricted.names):
         raise ValueError("the fits are not of the same responses")
     if many.reml != restricted.reml:
@@ -193,36 +186,6 @@ def dfs_by(many, method):
     if method == "residual":
         constant = many.fits.nobs - np.isfinite(many.fits.params).sum(axis=1)
     return np.where(np.isnan(df), np.nan, constant[:, None])
-
-
-def adjusted(p, method):
-    """
-    Adjusted p-values; NaN stays NaN and does not count.
-
-    Parameters
-    ----------
-    p : ndarray
-        Shape (r,).
-    method : str or None
-        A method of ``multipletests``, or R's name for one; None or "none" for none.
-
-    Returns
-    -------
-    ndarray
-    """
-    out, known = np.array(p, dtype=float), np.isfinite(p)
-    method = _adjustment(method)
-    if method is not None and known.any():
-        out[known] = multipletests(out[known], method=method)[1]
-    return out
-
-
-def _adjustment(name):
-    """A name that `multipletests` knows, or None for no adjustment."""
-    name = R_ADJUSTMENTS.get(name, name) if isinstance(name, str) else name
-    if name not in (None, "none", *multitest_alias):
-        check_choice("adjust", name, (None, *ADJUSTMENTS))
-    return None if name == "none" else name
 
 
 def _adjusted_table(many, columns, adjust):

@@ -6,6 +6,7 @@ from statsmodels_lmm.core.many.fits import ManyFits, residual_df
 from statsmodels_lmm.core.many.many_design import ManyDesign
 from statsmodels_lmm.core.many.problems import FAILED, FINE
 from statsmodels_lmm.formula.backend import renamed_response
+from statsmodels_lmm.inference.comparison.reduced_models import with_formula
 from statsmodels_lmm.inference.deletion.case_refits import on_rows
 from statsmodels_lmm.inference.parallel import quiet
 
@@ -49,7 +50,7 @@ def model_of(model, response, weights=None, name=None):
     Returns
     -------
     CrossedMixedLM
-        From arrays if there are not all rows.
+        From arrays if it has not all rows and its columns depend on those it lacks.
     """
     other = model._with_endog(response)
     other._has_other_response = other._has_response = True
@@ -60,10 +61,24 @@ def model_of(model, response, weights=None, name=None):
         other.weights = np.where(used, own, 1.0)
         other._forget()
     if not used.all():
-        other = on_rows(other, np.arange(model.exog.shape[1]), used)
+        other = _on_rows_used(other, used)
     if name is not None:
         other.data = renamed_response(other.data, str(name))
     return other
+
+
+def _on_rows_used(model, used):
+    """The model on some rows, with its formula if that gives the same columns."""
+    if model._parsed is not None and not model.data.lost:
+        model.check_levels = False
+        frame, scope = model.data.frame[used], dict(model.data.scope)
+        terms = model._parsed.random
+        other = with_formula(model, model.formula_full, terms, frame, scope, used)
+        if np.array_equal(other.exog, model.exog[used]):
+            other = other._with_endog(model.endog[used])
+            other._has_other_response = other._has_response = True
+            return other
+    return on_rows(model, np.arange(model.exog.shape[1]), used)
 
 
 def fit_alone(model, response, weights, reml):

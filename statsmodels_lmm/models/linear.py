@@ -31,7 +31,13 @@ from statsmodels_lmm.inference.requirements import (
     require_sums,
     rows_summed,
 )
-from statsmodels_lmm.keywords import METHOD, NO_NODES, refuse_r_names, scale_of
+from statsmodels_lmm.keywords import (
+    MANY_ARGUMENTS,
+    METHOD,
+    NO_NODES,
+    refuse_r_names,
+    scale_of,
+)
 from statsmodels_lmm.many.fitting import fit_many
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
@@ -185,6 +191,7 @@ class CrossedMixedLM(FromBatches, PenalizedFits, MixedModel):
         super()._forget()
         self._cross: tuple = ()
 
+    @refuse_r_names("family", **MANY_ARGUMENTS)
     def fit_many(
         self,
         responses: Any,

@@ -39,7 +39,9 @@ def update(model, formula, data, eval_env, errors, depth):
     text = updated(old, formula, model.structures)
     errors = errors_after(old, *errors)
     family = getattr(model.family, "name", None)
-    parsed = parse(text, model.structures, family, alone=any(errors))
+    parsed = parse(
+        text, model.structures, family, any(errors), one_sided=not old.response
+    )
     parsed = with_errors(parsed, *errors)
     names = [names_in(piece) for piece in parsed.pieces]
     called = {name for each in names for name in each.called}
@@ -66,6 +68,7 @@ def update(model, formula, data, eval_env, errors, depth):
         # after a refit the frame still has the old response
         other = other._with_endog(model.endog[complete])
         other._has_other_response = model._has_other_response
+        other._has_response = model._has_response
     return other
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from statsmodels_lmm.core.scans.estimates import EMPTY, Estimates
+from statsmodels_lmm.core.scans.estimates import EMPTY, MISSING, Estimates
 from statsmodels_lmm.core.scans.forms import independent_part
 from statsmodels_lmm.scan.candidates import Candidates
 
@@ -89,6 +89,7 @@ class Scanner:
                     out.put([j], self._found(left, columns[:, [j]]))
         else:
             out = self._found(self.model, columns)
+        out.reason[n_missing == len(columns)] = MISSING
         units = np.ones(len(which)) if units is None else units
         return Scanned(out, means * units, n_missing, units)
 

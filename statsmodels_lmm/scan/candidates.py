@@ -13,6 +13,7 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.alignment import SHOWN, row_positions
 from statsmodels_lmm.inputs.plain_arrays import numeric
 from statsmodels_lmm.inputs.tables import to_frame
+from statsmodels_lmm.scan.plink import open_plink
 
 BED_MISSING = -127
 """The code of a missing genotype in int8 arrays of bed-reader."""
@@ -154,7 +155,7 @@ def read_candidates(given, model, names=None, missing_code=None, by=None):
     """
     labels = positions = None
     if isinstance(given, str | PathLike):
-        given, labels, own, positions = _open_bed(fspath(given))
+        given, labels, own, positions = open_plink(fspath(given))
         missing_code = BED_MISSING
     elif isinstance(given, pd.DataFrame):
         own, labels = given.columns, given.index
@@ -287,39 +288,3 @@ def _rows_by(labels, count, model, by):
             + (", ..." if len(absent) > SHOWN else "")
         )
     return positions
-
-
-class BedColumns:
-    """
-    Genotypes of a PLINK file, which are read when they are sliced.
-
-    Parameters
-    ----------
-    bed : bed_reader.open_bed
-        The open file.
-    """
-
-    dtype = np.dtype(np.int8)
-
-    def __init__(self, bed):
-        self.bed, self.shape = bed, bed.shape
-
-    def __getitem__(self, place):
-        return self.bed.read(index=place, dtype="int8", num_threads=1)
-
-
-def _open_bed(path):
-    """Genotypes of a PLINK file with the labels of people, names and positions."""
-    try:
-        from bed_reader import open_bed
-    except ImportError:
-        raise ImportError(
-            "PLINK files need bed-reader; install it with: "
-            "pip install 'statsmodels_lmm[genotypes]'"
-        ) from None
-    bed = open_bed(path)
-    names = pd.Index(bed.sid)
-    positions = pd.DataFrame(
-        {"chromosome": bed.chromosome, "position": bed.bp_position}, names
-    )
-    return BedColumns(bed), pd.Index(bed.iid), names, positions

@@ -7,25 +7,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.scans.rotated import RotatedModel
-from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.parallel import run
 from statsmodels_lmm.inference.requirements import (
     require_data,
     require_independent_errors,
     require_random_effects,
 )
-from statsmodels_lmm.inputs.alignment import SHOWN
+from statsmodels_lmm.keywords import SCAN_ARGUMENTS, refuse_r_names
 from statsmodels_lmm.scan.blocks import Scanner
 from statsmodels_lmm.scan.candidates import read_candidates
-from statsmodels_lmm.scan.positions import chromosome_order, read_positions
+from statsmodels_lmm.scan.groups import groups_of, members_of
+from statsmodels_lmm.scan.positions import read_positions
 from statsmodels_lmm.scan.question import Question
 from statsmodels_lmm.scan.scan_results import PredictorScan
 from statsmodels_lmm.scan.standard_models import (
     StandardModel,
     prepared,
     standard_model,
-    with_relationship,
 )
 from statsmodels_lmm.scan.tables import row_of_set, rows_of_candidates, whole_table
 
@@ -33,6 +31,7 @@ BLOCK = 500
 """Number of candidates in one block."""
 
 
+@refuse_r_names("REML", "family", **SCAN_ARGUMENTS)
 def scan_predictors(
     model: Any,
     candidates: Any,
@@ -72,8 +71,7 @@ def scan_predictors(
         the variances without candidates only.
     df_method : {"asymptotic", "residual", "satterthwaite"}, optional
         Degrees of freedom of Wald's test: infinite by default; those of the residuals,
-        n - p - 1, as in GEMMA; or Satterthwaite's, for ``method="exact"`` with a single
-        variance ratio.
+        n - p - 1, as in GEMMA; or Satterthwaite's, for ``method="exact"``.
     reml : bool, optional
         Whether estimates are REML's. Default is True except for ``test="lr"``.
     missing : {"mean", "drop"}, optional
@@ -159,20 +157,25 @@ def scan_predictors(
     read = read_candidates(candidates, model, names, missing_code, by)
     where = read_positions(positions, read.names)
     where = read.positions if where is None else where
-    members = None if sets is None else _members(sets, read.names)
+    members = None if sets is None else members_of(sets, read.names)
     labels = read.names if members is None else pd.Index(list(members))
     parts: list = []
     order: list = []
-    for which, of_group in _groups(model, where, loco, labels, members):
-        work = _Work.of(of_group, question, read, members)
-        pieces = work.pieces(which)
-        found, interrupted = run(work, pieces, n_jobs, progress, "threads")
-        parts += found
-        order += pieces[: len(found)]
-        if interrupted:
-            break
+    try:
+        for which, of_group in groups_of(model, where, loco, labels, members):
+            work = _Work.of(of_group, question, read, members)
+            pieces = work.pieces(which)
+            found, interrupted = run(work, pieces, n_jobs, progress, "threads")
+            parts += found
+            order += pieces[: len(found)]
+            if interrupted:
+                break
+    except KeyboardInterrupt:  # before anything of a group was done
+        if not parts:
+            raise
     name, where = ("candidate", where) if members is None else ("set", None)
-    table = whole_table(parts, np.concatenate(order), labels, name, where, adjust)
+    rows = labels, name, where, question.adjust
+    table = whole_table(parts, np.concatenate(order), *rows)
     given = method, test, question.df_method, question.reml, missing
     return PredictorScan(table, model, *given, len(labels))
 
@@ -191,12 +194,6 @@ class _Work:
         """The work with a model, whose optimum is found first."""
         standard = standard_model(model, question.reml)
         core = standard.core
-        if question.df_method == "satterthwaite" and not isinstance(core, RotatedModel):
-            raise NotImplementedError(
-                "df_method='satterthwaite' is for a scan of a model with a single "
-                "variance beside the residual variance; use 'residual', or fit the "
-                "candidates that matter one by one"
-            )
         prepared(core)
         scanner = Scanner(
             core,
@@ -237,69 +234,3 @@ def _require_linear(model):
         model, "scan_predictors", "refit the candidates one by one with update()"
     )
     require_random_effects(model, "scan_predictors")
-
-
-def _members(sets, names):
-    """Positions of the candidates of each set, by its name."""
-    if not isinstance(sets, Mapping):
-        raise TypeError(
-            "sets must be a dict from the name of a set to names of candidates, not "
-            f"{type(sets).__name__}"
-        )
-    out = {}
-    for name, wanted in sets.items():
-        wanted = [wanted] if isinstance(wanted, str) else list(wanted)
-        places = names.get_indexer(pd.Index(wanted).unique())
-        absent = [w for w, at in zip(pd.Index(wanted).unique(), places) if at < 0]
-        if absent or not wanted:
-            listed = ", ".join(map(str, absent[:SHOWN]))
-            raise DataError(
-                f"the set {name} has names that are no candidates: {listed}"
-                if wanted
-                else f"the set {name} is empty"
-            )
-        out[name] = np.sort(places)
-    return out
-
-
-def _groups(model, where, loco, labels, members):
-    """Positions of candidates or sets, with the model that each group has."""
-    if not len(labels):
-        raise DataError("there are no candidates")
-    if loco is None:
-        yield np.arange(len(labels)), model
-        return
-    if not isinstance(loco, Mapping):
-        raise TypeError(
-            "loco must be a dict from chromosome to relationship, not "
-            f"{type(loco).__name__}"
-        )
-    if where is None:
-        raise DataError("loco needs the chromosomes of the candidates: give positions=")
-    chromosomes = where["chromosome"].to_numpy(dtype=object)
-    if members is not None:
-        chromosomes = _of_sets(chromosomes, members)
-    distinct = chromosome_order(chromosomes)
-    absent = [str(c) for c in distinct if c not in loco]
-    if absent:
-        raise DataError(
-            "loco has no relationship for chromosome " + ", ".join(absent[:SHOWN])
-        )
-    for chromosome in distinct:
-        what = f"the relationship for chromosome {chromosome}"
-        own = with_relationship(model, loco[chromosome], what)
-        yield np.flatnonzero(chromosomes == chromosome), own
-
-
-def _of_sets(chromosomes, members):
-    """The chromosome of each set."""
-    out = []
-    for name, places in members.items():
-        own = pd.unique(chromosomes[places])
-        if len(own) > 1:
-            raise DataError(
-                f"the set {name} is on chromosomes {', '.join(map(str, own))}; with "
-                "loco= a set is on one"
-            )
-        out.append(own[0])
-    return np.array(out, dtype=object)

@@ -3,14 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from statsmodels_lmm.inference.adjustments import adjustment_of
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.requirements import check_choice
-from statsmodels_lmm.keywords import R_ADJUSTMENTS
-
-ADJUSTMENTS = (
-    *("bonferroni", "sidak", "holm", "holm-sidak", "simes-hochberg"),
-    *("hommel", "fdr_bh", "fdr_by"),
-)
 
 
 @dataclass(frozen=True)
@@ -65,13 +60,13 @@ class Question:
         check_choice("method", method, ("exact", "held"))
         check_choice("test", test, ("wald", "lr", "score"))
         check_choice("missing", missing, ("mean", "drop"))
-        adjust = None if adjust == "none" else R_ADJUSTMENTS.get(adjust, adjust)
-        check_choice("adjust", adjust, (None, *ADJUSTMENTS))
+        adjust = adjustment_of(adjust)
         by: Any = df_method_of(df_method) or "asymptotic"
         if by == "kenward-roger":
             raise ValueError(
-                "df_method='kenward-roger' is not available for a scan; use "
-                "'satterthwaite', or fit the candidates that matter one by one"
+                "df_method='kenward-roger' is not available for a scan, because it "
+                "corrects the covariances of each candidate by a pass over the rows; "
+                "use 'satterthwaite', or fit the candidates that matter one by one"
             )
         if by != "asymptotic" and test != "wald":
             raise ValueError(

@@ -9,9 +9,16 @@ import pandas as pd
 from scipy import stats
 
 from statsmodels_lmm.display import Brief, captioned, unquoted
+from statsmodels_lmm.keywords import SCAN_FUNCTIONS
 
 SHOWN = 10
 """Number of candidates in a summary."""
+
+WIDTH = 88
+"""Number of characters in a line of a summary, unless a reason needs more."""
+
+SPARE = "n_missing", "ratio", "frequency", "mean"
+"""Columns that a summary leaves out first where there is no room."""
 
 TESTS = {"wald": "Wald tests", "lr": "likelihood-ratio tests", "score": "score tests"}
 
@@ -37,7 +44,7 @@ class PredictorScan(Brief):
         - df: degrees of freedom, infinite for normal and chi-squared tests;
         - statistic, p and, on request, p_adjusted;
         - ratio: variance of the random effect over the residual variance, in a model
-          with a single one;
+          with a single one; infinite if no residual variance is left;
         - frequency: half the mean of a genotype; otherwise mean;
         - n_missing: number of missing values;
         - reason: why a number is NaN, or empty.
@@ -99,6 +106,8 @@ class PredictorScan(Brief):
         """
         What was done, and the candidates with the smallest p-values.
 
+        Columns for which there is no room are in `table` only.
+
         Parameters
         ----------
         rows : int, optional
@@ -108,14 +117,22 @@ class PredictorScan(Brief):
         -------
         str
         """
-        shown = self._shown(rows)
+        shown, text = self._shown(rows), ""
         formats: dict = dict.fromkeys(("p", "p_adjusted"), "{:.2g}".format)
-        return "\n".join(
-            [*self._brief(), "", shown.to_string(formatters=formats, float_format=_g)]
-        )
+        for spare in (None, *SPARE):
+            shown = shown.drop(columns=spare, errors="ignore") if spare else shown
+            text = shown.to_string(formatters=formats, float_format=_g)
+            if text.index("\n") <= WIDTH:
+                break
+        return "\n".join([*self._brief(), "", text])
 
     def __str__(self):
         return self.summary()
+
+    def __getattr__(self, name):
+        if name in SCAN_FUNCTIONS:
+            raise AttributeError(f"a scan has no {name}: {SCAN_FUNCTIONS[name]}")
+        return super().__getattribute__(name)  # raises the error
 
     def to_parquet(self, path: Any) -> None:
         """
@@ -178,7 +195,8 @@ class PredictorScan(Brief):
         return plot_scan_qq(self, ax)
 
     def _brief(self):
-        what = "sets" if "n_columns" in self.table else "candidates"
+        what = "set" if "n_columns" in self.table else "candidate"
+        what += "s" * (self.n_candidates != 1)
         done = f"{len(self.table):,} {what}"
         if self.interrupted:
             done = f"{len(self.table):,} of {self.n_candidates:,} {what}, interrupted"

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from statsmodels_lmm.core.scans.hypotheses import no_effect_tests, reasons
-from statsmodels_lmm.core.scans.rotated import RotatedModel
+from statsmodels_lmm.core.scans.rotated import UNBOUNDED, RotatedModel
+from statsmodels_lmm.inference.adjustments import adjusted
 
 
 def rows_of_candidates(scanned, standard, question, are_counts):
@@ -30,9 +30,9 @@ def rows_of_candidates(scanned, standard, question, are_counts):
     estimates = scanned.estimates
     tests = no_effect_tests(estimates, question.test, question.df_method, question.reml)
     unknown = estimates.reason > 0
-    scale = standard.scale / scanned.units
-    effect = np.where(unknown, np.nan, estimates.effect[:, 0] * scale)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        scale = standard.scale / scanned.units
+        effect = np.where(unknown, np.nan, estimates.effect[:, 0] * scale)
         se = np.sqrt(tests.variance / estimates.information[:, 0, 0]) * scale
     columns = {
         "effect": effect,
@@ -86,6 +86,7 @@ def _ratio(estimates, standard):
     if not isinstance(standard.core, RotatedModel):
         return {}
     ratio = estimates.ratio * standard.ratio_scale
+    ratio[estimates.ratio > UNBOUNDED] = np.inf
     return {"ratio": np.where(estimates.reason > 0, np.nan, ratio)}
 
 
@@ -117,11 +118,8 @@ def whole_table(parts, order, labels, name, positions, adjust):
     where = np.argsort(order, kind="stable")
     table = table.iloc[where]
     if adjust is not None:
-        p = table["p"].to_numpy()
-        known, adjusted = np.isfinite(p), np.full(len(p), np.nan)
-        if known.any():
-            adjusted[known] = multipletests(p[known], method=adjust)[1]
-        table.insert(table.columns.get_loc("p") + 1, "p_adjusted", adjusted)
+        p = adjusted(table["p"].to_numpy(), adjust)
+        table.insert(table.columns.get_loc("p") + 1, "p_adjusted", p)
     if positions is not None:
         own = positions.iloc[order[where]].set_axis(table.index)
         table = pd.concat([own, table], axis=1)

@@ -17,6 +17,7 @@ from statsmodels_lmm.many import fitting
 from statsmodels_lmm.many.own_weights import read_weights
 from statsmodels_lmm.many.response_table import is_iterable_of_tables, response_table
 from statsmodels_lmm.many.single_fits import design_of, fit_alone, model_of
+from statsmodels_lmm.many.storage import ParquetFile
 
 ONE_SIDED = "~ x + f + (x | g)"
 
@@ -394,3 +395,62 @@ def test_units_beyond_the_range_of_squares():
     assert (found.reason[2:].str.contains("use another unit")).all()
     assert (found.reason[:2] == "").all()
     np.testing.assert_allclose(found.llf[:2], model().fit_many(y).llf, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", [3379, 8949])
+def test_a_step_too_far_beside_a_small_pivot_is_not_the_last(seed):
+    """The gradient grows at first; the optimum is singular and counts more df."""
+    g, x = np.divmod(np.arange(60), 6)
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=60) + rng.normal(size=10)[g] + 0.12 * rng.normal(size=10)[g] * x
+    one = crossedmixedlm("~ x + (x | g)", pd.DataFrame({"g": g, "x": x}))
+    found = one.fit_many(y[:, None])
+    single = one.with_response(y).fit(df_method="satterthwaite", tol=1e-14)
+    assert found.singular[0]
+    assert found.certificates["promised"][0] < 1e-20
+    np.testing.assert_allclose(found.theta.iloc[0], single.theta, atol=1e-9)
+    np.testing.assert_allclose(found.df.iloc[0], single.df_resid_inference, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("engine", "many are exact"),
+        ("method", "reml=False"),
+        ("adjust", "many.t_test"),
+        ("workers", "spelled n_jobs="),
+        ("family", "crossedmixedglm"),
+    ],
+)
+def test_arguments_of_other_functions(name, told):
+    with pytest.raises(TypeError, match=f"^{name}= .*{told}"):
+        model().fit_many(genes(), **{name: "krylov"})
+
+
+def test_weights_of_zero_are_the_reason():
+    weights = np.ones((120, 12))
+    weights[:, 3] = 0.0
+    reason = model().fit_many(genes(), weights=weights).reason
+    assert reason["gene3"] == "the weights of all its values are zero"
+    assert (reason.drop("gene3") == "").all()
+
+
+def test_reml_is_a_choice():
+    with pytest.raises(ValueError, match="reml must be True or False, not 'ML'"):
+        model().fit_many(genes(), "ML")
+
+
+def ending(error):
+    yield genes().iloc[:, :4]
+    raise error
+
+
+def test_an_iterable_that_breaks_off(tmp_path, many):
+    found = model().fit_many(ending(KeyboardInterrupt()))
+    assert found.interrupted
+    np.testing.assert_allclose(found.llf, many.llf[:4], rtol=1e-13)
+    path = tmp_path / "some.parquet"
+    with pytest.raises(OSError, match="no disk"):
+        model().fit_many(ending(OSError("no disk")), to=path)
+    kept = ParquetFile(path, model()).read()
+    np.testing.assert_allclose(kept.llf, many.llf[:4], rtol=1e-13)

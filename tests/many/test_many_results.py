@@ -302,3 +302,58 @@ def test_names_that_a_file_does_not_take(names, tmp_path):
     many = model.fit_many(y.set_axis(names, axis=1))
     with pytest.raises(DataError, match="write others as text"):
         many.to_parquet(tmp_path / "fits.parquet")
+
+
+def test_intervals_and_the_long_table(many, single):
+    limits, table = many.conf_int(0.1), many.tidy(0.1)
+    assert table.columns[:2].tolist() == ["response", "term"]
+    for name, one in single.items():
+        np.testing.assert_allclose(limits.loc[name], one.conf_int(0.1), rtol=1e-6)
+        own = table[table["response"] == name]
+        known = one.tidy()
+        known = known[known["effect"] == "fixed"]
+        for column in ("estimate", "std_error", "statistic", "df", "p_value"):
+            np.testing.assert_allclose(own[column], known[column], rtol=1e-5)
+        np.testing.assert_array_equal(own[["conf_low", "conf_high"]], limits.loc[name])
+        assert own["term"].tolist() == known["term"].tolist()
+    assert len(table) == many.params.size
+    with pytest.raises(ValueError, match="alpha"):
+        many.conf_int(1.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("topTable", r"many.t_test\('x'\).sort_values\('p'\)"),
+        ("eBayes", "moderated=True"),
+        ("decideTests", "< 0.05"),
+        ("p_adjust", "adjust='BH'"),
+        ("to_frame", "many.tidy"),
+        ("random_effects", r"many\[response\].random_effects"),
+        ("other", "no attribute 'other'"),
+    ],
+)
+def test_attributes_of_other_packages_are_answered(many, name, told):
+    with pytest.raises(AttributeError, match=told):
+        getattr(many, name)
+
+
+def test_an_incomplete_response_keeps_its_formula(many, single):
+    found, one = many["gene4"], single["gene4"]
+    assert found.model.formula_full == "~ x + f + (x | g)"
+    assert found.nobs == one.nobs == 117
+    new = frame().head(4)
+    np.testing.assert_allclose(found.predict(new), one.predict(new), rtol=1e-6)
+    means = [r.marginal_means("f").summary_frame()["mean"] for r in (found, one)]
+    np.testing.assert_allclose(*means, rtol=1e-6)
+    drops = [r.drop1()["aic"] for r in (found, one)]
+    np.testing.assert_allclose(*drops, rtol=1e-7)
+    assert (
+        found.model.update(". ~ . - x").formula_full.split() == "~ f + (x | g)".split()
+    )
+
+
+def test_columns_that_depend_on_all_rows_stay():
+    y = genes(5)
+    many = crossedmixedlm("~ center(x) + f + (x | g)", frame()).fit_many(y)
+    np.testing.assert_allclose(many["gene4"].params, many.params.loc["gene4"])

@@ -140,8 +140,17 @@ def test_other_models(formula):
         assert np.isclose(row["se"], se, rtol=1e-7)
         assert row["df"] == fit.df_resid
         assert abs(held.loc[name, "effect"] - row["effect"]) < 0.2 * se
-    with pytest.raises(NotImplementedError, match="single variance"):
-        model.scan_predictors(COUNTS, df_method="satterthwaite")
+    holes = COUNTS.astype(float).iloc[:, :5]
+    holes.iloc[2, 0] = np.nan
+    small = model.scan_predictors(holes, df_method="satterthwaite", missing="drop")
+    for name in holes:
+        kept = holes[name].notna()
+        fit = own_fit(holes[name][kept], formula, data[kept], relationship=None)
+        own = fit.with_df_method("satterthwaite")
+        df = own.df_resid_inference[fit.model.exog_names.index("candidate")]
+        assert np.isclose(small.table.loc[name, "df"], df, rtol=1e-6)
+        p = small.table.loc[name, "p"]
+        assert np.isclose(p, own.pvalues["candidate"], rtol=1e-6)
 
 
 def test_repeated_measures_by_person():
@@ -264,13 +273,16 @@ def test_what_has_no_estimate_says_why():
             "the candidate is constant",
             "the fixed effects determine the candidate",
             "the candidate and the fixed effects reproduce the response",
-            "the candidate is constant",
+            "all values are missing",
             "the candidate is constant",
         ]
         values = table.iloc[1:][["effect", "se", "df", "statistic", "p", "ratio"]]
         assert values.isna().all().all()
     dropped = model_of().scan_predictors(counts, missing="drop").table
-    assert dropped["reason"].tolist()[-2:] == ["too few rows are left"] * 2
+    assert dropped["reason"].tolist()[-2:] == [
+        "all values are missing",
+        "too few rows are left",
+    ]
     assert np.isnan(table.loc["unknown", "mean"])
     sets = {"a": ["constant"], "b": ["sex", "constant"], "c": ["plain", "sex"]}
     table = model_of().scan_predictors(counts, sets=sets).table
@@ -357,6 +369,40 @@ def test_an_interrupted_scan_returns_what_is_done(monkeypatch):
     assert "10 of 24 candidates, interrupted" in repr(scan)
 
 
+@pytest.mark.parametrize("wanted", [[["snp000"]], 3, None])
+def test_a_set_is_a_list_of_names(wanted):
+    with pytest.raises(TypeError, match="the set s must be a list of names"):
+        model_of().scan_predictors(COUNTS, sets={"s": wanted})
+
+
+def test_an_interrupt_between_chromosomes_keeps_those_before(monkeypatch):
+    made = predictors.standard_model
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return made(*arguments)
+
+    monkeypatch.setattr(predictors, "standard_model", interrupted)
+    where = pd.DataFrame({"chromosome": [1, 2] * 12, "position": 0}, COUNTS.columns)
+    scan = model_of().scan_predictors(
+        COUNTS, positions=where, loco={1: KINSHIP, 2: KINSHIP}, adjust="BH"
+    )
+    assert scan.interrupted
+    assert (scan.table["chromosome"] == 1).all()
+    assert (scan.table["p_adjusted"] >= scan.table["p"]).all()
+
+
+def test_a_candidate_without_values_says_so():
+    empty = COUNTS.astype(float).assign(snp002=np.nan)
+    for missing in ("mean", "drop"):
+        table = model_of().scan_predictors(empty, missing=missing).table
+        assert table.loc["snp002", "reason"] == "all values are missing"
+        assert np.isnan(table.loc["snp002", "p"])
+
+
 def test_names_of_sets_are_checked():
     def refused(match, sets):
         with pytest.raises((DataError, TypeError), match=match):
@@ -380,6 +426,21 @@ def test_models_that_cannot_be_scanned_are_told_why():
         errors.scan_predictors(COUNTS)
     with pytest.raises(DataError, match="no candidates"):
         model_of().scan_predictors(COUNTS.iloc[:, :0])
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("K", r"relationship=\{'id': K\}"),
+        ("kinship", r"relationship=\{'id': K\}"),
+        ("covariates", "fixed effects in the formula"),
+        ("cores", "spelled n_jobs="),
+        ("engine", "scans are exact"),
+    ],
+)
+def test_arguments_of_other_packages(name, told):
+    with pytest.raises(TypeError, match=f"^{name}= .*{told}"):
+        model_of().scan_predictors(COUNTS, **{name: 1})
 
 
 def test_a_model_of_mixedlm():
@@ -423,3 +484,20 @@ def test_people_are_found_by_their_names():
     rows = model_of(data=plain, relationship={"id": numbered})
     other = rows.scan_predictors(COUNTS.set_axis(numbered.index)[::-1]).table
     pd.testing.assert_frame_equal(table, other, rtol=1e-6)
+
+
+def test_without_residual_variance_the_ratio_is_infinite():
+    rng = np.random.default_rng(8)
+    labels = DATA["id"]
+    covariance = KINSHIP.loc[labels, labels].to_numpy()
+    trait = np.linalg.cholesky(covariance) @ rng.normal(size=len(DATA))
+    table = model_of(data=DATA.assign(trait=trait)).scan_predictors(COUNTS).table
+    x = np.column_stack([np.ones(len(DATA)), DATA["sex"]])
+    infinite = table.index[np.isinf(table["ratio"])]
+    assert len(infinite)
+    for name in infinite:
+        columns = np.column_stack([x, COUNTS[name]])
+        coefficients, errors, _, _ = dense_fit(trait, columns, covariance, True)
+        se = np.sqrt(errors[2, 2])
+        assert abs(table.loc[name, "effect"] - coefficients[2]) < 1e-8 * se
+        assert np.isclose(table.loc[name, "se"], se, rtol=1e-7)

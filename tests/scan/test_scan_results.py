@@ -1,5 +1,7 @@
 """What a scan returns."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -34,7 +36,7 @@ def test_a_summary_has_the_smallest_p_values(model):
 
 def test_sets_are_called_sets(model):
     scan = model.scan_predictors(COUNTS, "held", sets={"a": list(COUNTS.columns[:3])})
-    assert "1 sets" in repr(scan)
+    assert "1 set " in repr(scan)
     assert "variances held" in repr(scan)
     assert scan.table.index.name == "set"
 
@@ -65,3 +67,24 @@ def test_parquet(model, tmp_path):
     pd.testing.assert_series_equal(read["p"], scan.table["p"])
     assert read.attrs["method"] == "exact"
     assert scan.table.attrs == {}
+
+
+def test_attributes_of_other_packages_are_answered(model):
+    scan = model.scan_predictors(genotypes(DATA, 3))
+    with pytest.raises(AttributeError, match=r"no pvalues: write `scan.table\['p'\]`"):
+        _ = scan.pvalues
+    with pytest.raises(AttributeError, match="no attribute 'other'"):
+        _ = scan.other
+    assert not hasattr(pickle.loads(pickle.dumps(scan)), "tidy")
+
+
+def test_a_summary_fits_a_page(model):
+    where = pd.DataFrame({"chromosome": 1, "position": np.arange(20)}, COUNTS.columns)
+    holes = COUNTS.astype(float)
+    holes.iloc[0] = np.nan
+    scan = model.scan_predictors(holes, positions=where, adjust="BH")
+    text = scan.summary()
+    assert max(map(len, text.splitlines())) <= 88
+    assert "p_adjusted" in text
+    assert "n_missing" not in text
+    assert (scan.table["n_missing"] == 1).all()

@@ -9,6 +9,7 @@ import numpy as np
 from statsmodels_lmm.core.many.standardized_responses import weighted_gram
 
 FINE, ALONE, MISSING, INFINITE, RANK, LEVELS, ROWS, EXACT, FAILED, SIZE = range(10)
+UNWEIGHTED = 10
 """No problem; one that a fit of its own may solve; and those that have a sentence."""
 
 SENTENCES = {
@@ -23,6 +24,7 @@ SENTENCES = {
     FAILED: "the fit failed",
     SIZE: "the square of the response is beyond the range of floating-point numbers; "
     "use another unit",
+    UNWEIGHTED: "the weights of all its values are zero",
 }
 """What is wrong."""
 
@@ -85,6 +87,7 @@ def problems_of_rows(design, terms, used):
         levels = (ones.transposed_times(counted)[..., 0] > 0.0).sum(axis=1)
         out[levels >= nobs] = ROWS
         out[levels < 2] = LEVELS
+    out[nobs == 0] = UNWEIGHTED
     return out
 
 

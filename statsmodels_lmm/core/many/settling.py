@@ -3,7 +3,7 @@ The ends of many searches, to the last digits that the criterion's derivatives g
 
 The criterion itself shows a distance from its minimum only while its square is above
 rounding. The gradient shows the distance itself, and exact Newton steps continue for as
-long as they halve the gradient.
+long as they halve the gradient, or promise more than rounding.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,9 @@ SETTINGS = Settings(maxiter=100, tol=1e-7)
 SETTLED = 1e-20
 """Promised decrease below which another step changes nothing that is reported."""
 
+WORTHWHILE = 1e-14
+"""Promised decrease that is no rounding: beside a small pivot a step may go too far."""
+
 ROUNDS = 12
 """Largest number of exact steps."""
 
@@ -34,7 +37,7 @@ class Settled:
     places : ndarray
         Positions of the searches, shape (s,).
     is_closer : ndarray
-        Whether each is closer to its optimum than before, booleans, shape (s,).
+        Whether each is closer to its optimum than ever before, booleans, shape (s,).
     evaluation : Evaluation
         The criterion at these points.
     optimum : Optimum
@@ -73,7 +76,7 @@ def settle(criterion, start, settings=SETTINGS):
     descent = descend(criterion, start, settings)
     places, evaluations = np.arange(len(descent.promised)), descent.evaluations
     point = criterion.moved(descent.last, descent.step)
-    before = np.full(len(places), np.inf)
+    least = np.full(len(places), np.inf)
     for _ in range(ROUNDS):
         evaluation = criterion.evaluate([part.snapped() for part in point])
         if evaluation is None:
@@ -81,11 +84,13 @@ def settle(criterion, start, settings=SETTINGS):
         here, evaluations = Iterate.of(evaluation, True), evaluations + 1
         size = np.abs(here.gradient * here.units).max(axis=-1, initial=0.0)
         optimum = certify(criterion, here, evaluations, ())
-        yield Settled(places, size < before, evaluation, optimum)
+        yield Settled(places, size < least, evaluation, optimum)
         step, promised = here.step(1.0)
-        on = (promised > SETTLED) & (promised < REACHED) & (size < 0.5 * before)
+        on = (promised > SETTLED) & (promised < REACHED)
+        on &= (size < 0.5 * least) | (promised > WORTHWHILE)
         if not on.any():
             return
         criterion, here = criterion.take(on), here.take(on)
-        places, evaluations, before = places[on], evaluations[on], size[on]
+        places, evaluations = places[on], evaluations[on]
+        least = np.minimum(size, least)[on]
         point = criterion.moved(here, step[on])

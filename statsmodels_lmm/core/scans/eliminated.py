@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.criteria.deviance import Profiled, spread_rows
 from statsmodels_lmm.core.engines.batches import is_batchable
 from statsmodels_lmm.core.engines.choice import sufficient_statistics
+from statsmodels_lmm.core.many.many_contrasts import contrast_dfs
 from statsmodels_lmm.core.resampling.refits import batch_size, lifted, refit_all
 from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.scans.base import ScanModel
@@ -23,6 +25,7 @@ from statsmodels_lmm.core.scans.forms import Forms
 from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.search.several_starts import search
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
+from statsmodels_lmm.core.uncertainty.small_sample import satterthwaite
 
 SETTINGS = Settings(maxiter=100, tol=1e-13)
 """When a search stops: the decrease promised is below the rounding of the criterion."""
@@ -128,7 +131,11 @@ class EliminatedModel(ScanModel):
                 break
             start = list(map(pivoted_factor, fits.covariances, slices))
             fits = refit_all(criterion, start, ONE_STEP)
-        return self._of_fits(fits, 1, fits.certified)
+        out = self._of_fits(fits, 1, fits.certified)
+        if np.isfinite(fits.value).all():
+            ends = list(map(pivoted_factor, fits.covariances, slices))
+            out.spread[:] = _spread(criterion.evaluate(ends))
+        return out
 
     def _alone(self, columns):
         """Estimates of a set of candidates, by a search like that of a fit."""
@@ -148,7 +155,10 @@ class EliminatedModel(ScanModel):
             found, optimum = search(criterion, Settings(), None, self.idle)
         except np.linalg.LinAlgError:
             return self.nothing(width, np.array([NOT_FOUND]))
-        return self._of_fits(found, width, optimum.certified)
+        out = self._of_fits(found, width, optimum.certified)
+        if width == 1:
+            out.spread[:] = _spread(found)
+        return out
 
     def _of_fits(self, fits, width, certified):
         """Estimates of the last columns of X from one fit or many."""
@@ -162,6 +172,18 @@ class EliminatedModel(ScanModel):
         out.value[:] = value - nu * (1.0 + np.log(2.0 * np.pi / nu))
         out.reason[:] = np.where(certified, NONE, NOT_FOUND)
         return out
+
+
+def _spread(evaluation):
+    """Variance of the logarithm of that of the last coefficient, given sigma^2."""
+    if evaluation is None:
+        return np.nan
+    slopes = satterthwaite(evaluation).slopes
+    contrast = transpose(evaluation.half_fixed)[..., -1:, :]
+    if slopes.ndim == 3:
+        slopes, contrast = slopes[None], contrast[None]
+    df = contrast_dfs(slopes, contrast)[:, 0]
+    return 2.0 / df - 2.0 / np.asarray(evaluation.nu)
 
 
 def with_candidates(products, exog, columns):

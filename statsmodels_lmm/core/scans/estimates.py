@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-NONE, CONSTANT, SPANNED, REPRODUCED, NOT_FOUND, EMPTY = range(6)
+NONE, CONSTANT, SPANNED, REPRODUCED, NOT_FOUND, EMPTY, MISSING = range(7)
 
 REASONS = {
     NONE: "",
@@ -13,6 +13,7 @@ REASONS = {
     REPRODUCED: "the candidate and the fixed effects reproduce the response",
     NOT_FOUND: "no optimum of the variances was found",
     EMPTY: "too few rows are left",
+    MISSING: "all values are missing",
 }
 """Why there are no numbers, by code."""
 
@@ -39,7 +40,7 @@ class Estimates:
     ratio : ndarray
         Variance ratio, shape (r,); NaN where there is not one alone.
     spread : ndarray
-        Variance of log(1 / S) due to the estimated ratio, shape (r,).
+        Variance of log(sigma^2 / S) due to the estimated variances, shape (r,).
     nobs, df_resid : ndarray
         Rows used, and these minus the columns of X and C, shape (r,).
     reason : ndarray

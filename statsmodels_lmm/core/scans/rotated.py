@@ -24,6 +24,9 @@ from statsmodels_lmm.core.scans.windows import Windows, lowest, weights
 ROUNDS = 100
 """Largest number of windows in which a candidate is sought."""
 
+UNBOUNDED = 1e8
+"""Ratio above which the criterion changes no more, up to rounding."""
+
 UNINFORMATIVE = 1e-10
 """Share of the levels' variance outside the span of X that is mere rounding."""
 
@@ -186,7 +189,6 @@ class RotatedModel(ScanModel):
                 found, side = self._within(each[at], forms_of, some, width)
                 out.put(which, found)
                 target = at + side
-                out.ratio[which[target == len(each)]] = np.inf
                 goes_on = (side != 0) & (target >= 0) & (target < len(each))
                 goes_on &= target != before[which]
                 before[which[goes_on]] = at

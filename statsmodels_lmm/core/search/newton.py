@@ -216,7 +216,8 @@ def _polished(criterion, descent, budget):
     Pivots that are almost zero are set to zero unless the criterion rises.
     """
     current, evaluations = descent.last, int(descent.evaluations)
-    step, promised = descent.step, descent.promised
+    # not the last step, which the trust region may have shortened
+    step, promised = criterion.step(current, 1.0)
     while descent.exact and evaluations < budget:
         if not criterion.polished < promised < REACHED:
             break

@@ -319,6 +319,7 @@ def _from_formula(results, fixed=None, random=None):
     # after a refit the frame still has the old response
     other = other._with_endog(model.endog)
     other._has_other_response = model._has_other_response
+    other._has_response = model._has_response
     return other
 
 

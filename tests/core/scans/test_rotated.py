@@ -17,7 +17,7 @@ from statsmodels_lmm.core.scans.estimates import (
     REPRODUCED,
     SPANNED,
 )
-from statsmodels_lmm.core.scans.rotated import RotatedModel
+from statsmodels_lmm.core.scans.rotated import UNBOUNDED, RotatedModel
 
 
 class Case:
@@ -110,8 +110,7 @@ def test_the_ends_of_the_range_are_reached():
         some, _, _ = Case("no variance", seed=seed).found(True)
         assert (some.spread[some.ratio == 0.0] == 0.0).all()
     only, _, _ = Case("more than genes").found(True)
-    assert (only.ratio > 1e6).all()
-    assert np.isinf(only.ratio).any()
+    assert (only.ratio > UNBOUNDED).all()
 
 
 @pytest.mark.parametrize("reml", [True, False])
