@@ -7,7 +7,8 @@ add a design, write a function that simulates it and an entry of `SHAPES`; to ad
 engine or an option of a fit, write an entry of `FITS`.
 
 The fits "exact", "krylov" and "auto" are ours; "lmer" is that of lme4, if there is an
-Rscript, from a CSV file that is read before; and "gpboost" that of GPBoost's iterative
+Rscript, from a CSV file that is read before; "glmm" that of a Python package with a
+core in Rust; and "gpboost" that of GPBoost's iterative
 method with its defaults, by maximum likelihood, if there is a Python that has it.
 
 The ratio is that of the fit's time to the time that lme4 takes for sleepstudy on the
@@ -445,8 +446,9 @@ def main():
     parser.add_argument("--json", type=Path, help="file for the records")
     options = parser.parse_args()
 
-    if "gpboost" in options.fits and not options.gpboost_python:
-        parser.error("--gpboost-python is needed for gpboost")
+    for fit in {"gpboost", "glmm"}.intersection(options.fits):
+        if not getattr(options, f"{fit}_python"):
+            parser.error(f"--{fit}-python is needed for {fit}")
 
     head = ["shape", "fit", "seconds", "CPU", "peak MB", "growth", "eval.", "error"]
     head.append("criterion")
