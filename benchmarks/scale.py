@@ -8,8 +8,8 @@ engine or an option of a fit, write an entry of `FITS`.
 
 The fits "exact", "krylov" and "auto" are ours; "lmer" is that of lme4, if there is an
 Rscript, from a CSV file that is read before; "glmm" that of a Python package with a
-core in Rust; and "gpboost" that of GPBoost's iterative
-method with its defaults, by maximum likelihood, if there is a Python that has it.
+core in Rust; and "gpboost" that of GPBoost's iterative method with its defaults, by
+maximum likelihood. Both need a Python that has them.
 
 The ratio is that of the fit's time to the time that lme4 takes for sleepstudy on the
 same machine, if given by ``--lmer``. Memory is the largest resident set of the process
