@@ -337,7 +337,7 @@ def gpboost(shape, data):
 
 def glmm(shape, data):
     """Fit by glmm, with a core in Rust."""
-    sys.path.remove(str(HERE))  # which has a glmm.py, too
+    sys.path[:] = [path for path in sys.path if Path(path) != HERE]  # has a glmm.py
     import glmm as package
 
     factors = re.findall(r"\| (\w+)\)", shape.formula)

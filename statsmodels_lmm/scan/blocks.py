@@ -90,6 +90,9 @@ class Scanner:
         else:
             out = self._found(self.model, columns)
         out.reason[n_missing == len(columns)] = MISSING
+        unusable = block.reason > 0
+        out.reason[unusable] = block.reason[unusable]
+        means[unusable] = np.nan
         units = np.ones(len(which)) if units is None else units
         return Scanned(out, means * units, n_missing, units)
 
@@ -111,6 +114,8 @@ class Scanner:
         """
         block = self.candidates.block(which)
         columns, missing, model = block.values, block.missing, self.model
+        if block.reason.any():
+            return _nothing(block.reason.max()), 0
         incomplete = np.zeros(len(columns), dtype=bool)
         if missing is not None:
             incomplete = missing.any(axis=1)
@@ -121,9 +126,7 @@ class Scanner:
         if self.drops and incomplete.any():
             model = self._left(incomplete)
             if model is None:
-                nothing = Estimates.nothing(1, 1, 0, 0)
-                nothing.reason[:] = EMPTY
-                return nothing, int(incomplete.sum())
+                return _nothing(EMPTY), int(incomplete.sum())
         exog = model.exog
         rest = columns - exog @ (exog.T @ columns / len(exog))
         norms = np.sqrt((columns**2).sum(axis=0))
@@ -167,6 +170,13 @@ class Scanner:
         if self.root_weights is not None:
             columns *= self.root_weights[:, None]
         return np.where(n_missing < len(columns), means, np.nan)
+
+
+def _nothing(code):
+    """Estimates of one set that has none, for a reason."""
+    nothing = Estimates.nothing(1, 1, 0, 0)
+    nothing.reason[:] = code
+    return nothing
 
 
 def _units(candidates, columns):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from statsmodels_lmm.core.scans.estimates import CODE, INFINITE, NONE
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.alignment import SHOWN, row_positions
 from statsmodels_lmm.inputs.plain_arrays import numeric
@@ -33,10 +34,34 @@ class Block:
         NaN where missing, shape (n, r).
     missing : ndarray or None
         Where values are missing, shape (n, r); None if nowhere.
+    reason : ndarray
+        Code of the reason why a candidate cannot be used, see `core.scans.estimates`,
+        shape (r,); its values are zero.
     """
 
     values: np.ndarray
     missing: np.ndarray | None
+    reason: np.ndarray
+
+    @classmethod
+    def of(cls, values, missing, unusable, code):
+        """
+        The block, with zeros for candidates with unusable values.
+
+        Parameters
+        ----------
+        values, missing : ndarray
+            Shape (n, r).
+        unusable : ndarray
+            Where values cannot be used, shape (n, r).
+        code : int
+            The reason.
+        """
+        bad = unusable.any(axis=0)
+        values[:, bad] = 0.0
+        missing[:, bad] = False
+        reason = np.where(bad, code, NONE)
+        return cls(values, missing if missing.any() else None, reason)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +107,6 @@ class Candidates:
         Returns
         -------
         Block
-
-        Raises
-        ------
-        DataError
-            If a value is infinite or a count is out of range.
         """
         values = _columns(self.source, which)
         if not self.are_counts:
@@ -95,34 +115,20 @@ class Candidates:
         if self.rows is not None:
             values = values[self.rows]
         if self.are_counts:
-            return self._of_counts(np.asarray(values), which)
+            return self._of_counts(np.asarray(values))
         if self.missing_code is not None:
             values[values == self.missing_code] = np.nan
-        missing = np.isnan(values)
-        if np.isinf(values).any():
-            at = which[np.isinf(values).any(axis=0).argmax()]
-            raise DataError(f"the candidate {self.names[at]} has infinite values")
-        return Block(values, missing if missing.any() else None)
+        return Block.of(values, np.isnan(values), np.isinf(values), INFINITE)
 
-    def _of_counts(self, counts, which):
+    def _of_counts(self, counts):
         """Counts as numbers, checked."""
         values = counts.astype(float)
         inside = (counts >= 0) & (counts <= LARGEST_COUNT)
         if inside.all():
-            return Block(values, None)
+            return Block(values, None, np.zeros(values.shape[1], dtype=int))
         missing = counts == self.missing_code
-        outside = ~(inside | missing)
-        if outside.any():
-            row, column = np.argwhere(outside)[0]
-            raise DataError(
-                f"the candidate {self.names[which[column]]} has the code "
-                f"{counts[row, column]}, which is no number of copies from 0 to "
-                f"{LARGEST_COUNT}; if it stands for a missing value, give "
-                f"missing_code={counts[row, column]}, and if the values are not "
-                "counts, convert them to another type than int8"
-            )
         values[missing] = np.nan
-        return Block(values, missing)
+        return Block.of(values, missing, ~(inside | missing), CODE)
 
 
 def read_candidates(given, model, names=None, missing_code=None, by=None):

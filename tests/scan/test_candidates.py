@@ -91,15 +91,28 @@ def test_missing_codes(model):
     values[3, 2] = 3
     _, block = everywhere(model, values, missing_code=3)
     assert np.isnan(block.values[3, 2])
-    with pytest.raises(DataError, match=r"2 has the code 3.*missing_code=3"):
-        everywhere(model, values)
+    _, block = everywhere(model, values)
+    assert np.flatnonzero(block.reason).tolist() == [2]
+    assert not block.values[:, 2].any()
+    assert block.missing is None
 
 
-def test_infinite_values_are_named(model):
-    values = COUNTS.to_numpy(float, copy=True)
-    values[1, 4] = np.inf
-    with pytest.raises(DataError, match="candidate 4 has infinite"):
-        everywhere(model, values)
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"), [(float, np.inf, "infinite"), (np.int8, 7, "int8")]
+)
+def test_the_rest_is_done_beside_unusable_values(model, kind, value, reason):
+    values = COUNTS.to_numpy(kind, copy=True)
+    good = model.scan_predictors(values).table
+    values[1, 4] = value
+    found = model.scan_predictors(values)
+    table = found.table
+    assert reason in table["reason"].iloc[4]
+    assert table.iloc[4][["effect", "se", "p"]].isna().all()
+    others = np.arange(len(table)) != 4
+    pd.testing.assert_frame_equal(table[others], good[others])
+    sets = model.scan_predictors(values, sets={"bad": [0, 4], "good": [0, 1]}).table
+    assert reason in sets["reason"].iloc[0]
+    assert sets["p"].isna().tolist() == [True, False]
 
 
 def test_what_does_not_fit_is_named(model):

@@ -4,7 +4,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-NONE, CONSTANT, SPANNED, REPRODUCED, NOT_FOUND, EMPTY, MISSING = range(7)
+NONE, CONSTANT, SPANNED, REPRODUCED, NOT_FOUND, EMPTY, MISSING, INFINITE, CODE = range(
+    9
+)
 
 REASONS = {
     NONE: "",
@@ -14,6 +16,8 @@ REASONS = {
     NOT_FOUND: "no optimum of the variances was found",
     EMPTY: "too few rows are left",
     MISSING: "all values are missing",
+    INFINITE: "a value is infinite",
+    CODE: "a value of type int8 is neither 0, 1, 2 nor missing_code",
 }
 """Why there are no numbers, by code."""
 
