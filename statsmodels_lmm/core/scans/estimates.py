@@ -4,9 +4,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-NONE, CONSTANT, SPANNED, REPRODUCED, NOT_FOUND, EMPTY, MISSING, INFINITE, CODE = range(
-    9
-)
+NONE, CONSTANT, SPANNED, REPRODUCED, NOT_FOUND = range(5)
+EMPTY, MISSING, INFINITE, CODE = range(5, 9)
 
 REASONS = {
     NONE: "",
