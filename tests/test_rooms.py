@@ -19,8 +19,8 @@ results many regularized models mixedlm reporting
 """.split()
 """In the order in which a fit walks through them."""
 
-OF_CORE = {"numpy", "scipy", "dataclasses", "functools", "heapq", "os", "pathlib"}
-OF_CORE |= {"time", "typing"}
+OF_CORE = {"numpy", "scipy", "concurrent", "dataclasses", "functools", "heapq"}
+OF_CORE |= {"os", "pathlib", "time", "typing"}
 
 DOORS = ("formula.api",)
 """Modules through which users come in, so that they know every room."""

@@ -211,3 +211,10 @@ def _is_hashable(value):
     except TypeError:
         return False
     return True
+
+
+def are_built(random):
+    """Whether these are random effects already built by a model."""
+    return isinstance(random, tuple) and all(
+        isinstance(r, RandomEffects) for r in random
+    )
