@@ -50,7 +50,7 @@ expression = pd.DataFrame(values, samples.index, names)
 model = crossedmixedlm("~ visit * treated + (visit | patient)", samples)
 many = model.fit_many(expression)
 print(many)
-print(many.summary())
+print(many.summary().round(3))
 
 # %%
 # The summary says what matters of 5,000 fits. Many are singular, because the patients

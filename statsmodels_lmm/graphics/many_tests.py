@@ -1,8 +1,10 @@
 """Pictures of one test for each of many responses."""
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
+from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.graphics.canvas import (
     BLUE,
     GRAY,
@@ -11,6 +13,7 @@ from statsmodels_lmm.graphics.canvas import (
     canvas,
     finish,
 )
+from statsmodels_lmm.inputs.row_values import listed
 
 LEAST = 1e-300
 """Smallest p-value with a logarithm."""
@@ -26,8 +29,9 @@ def plot_volcano(table, level=0.05, labels=10, ax=None):
         Tests of one contrast, see `ManyResults.t_test`.
     level : float, optional
         Adjusted p-value below which a response is marked.
-    labels : int, optional
-        Number of responses with the smallest p-values that are named.
+    labels : int or sequence, optional
+        Number of marked responses that are named, those with the smallest p-values, or
+        the names of the responses to be named.
     ax : Axes, optional
         Axes to draw on. Default is a new figure.
 
@@ -47,7 +51,13 @@ def plot_volcano(table, level=0.05, labels=10, ax=None):
         )  # fmt: skip
     if found.any():
         ax.axhline(height[found].min(), color=GRAY, linestyle="--", linewidth=1)
-    for i in np.argsort(-height, kind="stable")[: min(labels, int(found.sum()))]:
+    if isinstance(labels, int | np.integer):
+        named = np.argsort(-height, kind="stable")[: min(labels, int(found.sum()))]
+    else:
+        named = _places(
+            pd.Index([labels] if isinstance(labels, str) else labels), table
+        )
+    for i in named:
         ax.annotate(
             str(table.index[i]), (effect[i], height[i]), (3, 3),
             textcoords="offset points", fontsize=7,
@@ -55,6 +65,14 @@ def plot_volcano(table, level=0.05, labels=10, ax=None):
     title = f"{int(found.sum()):,} of {len(table):,} below {level:g}, adjusted"
     finish(ax, "effect", r"$-\log_{10}\, p$", title)
     return figure
+
+
+def _places(names, table):
+    """Positions of named responses in the table of those that have a test."""
+    absent = names[~names.isin(table.index)]
+    if len(absent):
+        raise DataError(f"labels: no response with a test is named {listed(absent)}")
+    return np.flatnonzero(table.index.isin(names))
 
 
 def plot_pvalues(table, ax=None):

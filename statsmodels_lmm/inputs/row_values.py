@@ -71,6 +71,11 @@ def rows_text(count):
     return f"{count} row" + ("s" if count != 1 else "")
 
 
+def argument_of(name):
+    """What the user calls values of the rows; penalized columns are rows' numbers."""
+    return name.removesuffix("_rows")
+
+
 def row_values(values, data, what):
     """
     One value per row, from an array or the name of a column.

@@ -241,8 +241,14 @@ class ManyEstimates(Brief):
             return int(places[0])
         if len(places):
             raise KeyError(f"{len(places)} responses are named {name!r}")
-        by_place = isinstance(name, int | np.integer | slice)
-        advice = "; by position it is `many.at(0)`" if by_place else ""
+        advice = ""
+        if isinstance(name, int | np.integer):
+            advice = f"; by position it is `many.at({name})`"
+        elif isinstance(name, list | slice):
+            advice = (
+                "; `many[name]` is the result of one response, and tables such as "
+                "`many.params` have a row for each"
+            )
         raise KeyError(f"no response is named {name!r}{advice}")
 
     def __iter__(self) -> Iterator[Any]:

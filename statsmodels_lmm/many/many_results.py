@@ -245,7 +245,7 @@ class ManyResults(ManyEstimates):
         self,
         contrast: Any,
         level: float = 0.05,
-        labels: int = 10,
+        labels: Any = 10,
         ax: Any = None,
         **kwargs: Any,
     ) -> Any:
@@ -258,8 +258,9 @@ class ManyResults(ManyEstimates):
             As for `t_test`.
         level : float, optional
             Adjusted p-value below which a response is marked.
-        labels : int, optional
-            Number of responses with the smallest p-values that are named.
+        labels : int or sequence, optional
+            Number of marked responses that are named, those with the smallest p-values,
+            or the names of the responses to be named.
         ax : Axes, optional
             Axes to draw on.
         **kwargs

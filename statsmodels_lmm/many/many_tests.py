@@ -207,7 +207,7 @@ def _single_contrast(many, contrast):
     names = many.model.exog_names
     if isinstance(contrast, str) and contrast in names:
         return np.eye(len(names))[names.index(contrast)], 0.0
-    given = hypotheses(contrast, names)
+    given = hypotheses(contrast, names, _advice(many))
     if len(given.coefs) != 1:
         raise ValueError(
             f"t_test takes one contrast, and this is {len(given.coefs)}; f_test takes "
@@ -215,6 +215,13 @@ def _single_contrast(many, contrast):
         )
     _check_contrasts(given.coefs)
     return given.coefs[0], float(given.constants[0, 0])
+
+
+def _advice(many):
+    """What to write instead of a text that is no contrast."""
+    example = f"write for instance `many.t_test({many.model.exog_names[-1]!r})`"
+    terms = ", ".join(repr(term.name) for term in fixed_terms(many))
+    return example + f"; `many.f_test` takes a term, {terms}" * bool(terms)
 
 
 def _joint_contrasts(many, contrasts):
@@ -225,7 +232,7 @@ def _joint_contrasts(many, contrasts):
             if contrasts in (term.name, term.text):
                 rows = np.eye(len(names))[list(term.columns)]
                 return rows, np.zeros(len(rows))
-    given = hypotheses(contrasts, names)
+    given = hypotheses(contrasts, names, _advice(many))
     _check_contrasts(given.coefs)
     return given.coefs, given.constants[:, 0]
 

@@ -7,7 +7,7 @@ from statsmodels.tools.sm_exceptions import MissingDataError
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.inputs.plain_arrays import numeric
-from statsmodels_lmm.inputs.row_values import taken
+from statsmodels_lmm.inputs.row_values import argument_of, taken
 from statsmodels_lmm.random.random_effects import RandomEffects
 from statsmodels_lmm.random.terms import as_terms
 from statsmodels_lmm.residual.from_arrays import ErrorColumns
@@ -61,7 +61,9 @@ def complete_rows(endog, exog, random, sides, missing, known, errors=None):
             raise DataError(
                 f"the random effects {term.name} have {term.n_rows} rows, endog has {n}"
             )
-    sides = {name: _side_values(v, labels, n, name) for name, v in sides.items()}
+    sides = {
+        name: _side_values(v, labels, n, argument_of(name)) for name, v in sides.items()
+    }
     if is_raw:
         errors = errors.aligned(labels, n)
     elif errors is not None and len(errors.codes) != n:

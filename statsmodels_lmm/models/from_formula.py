@@ -20,6 +20,7 @@ from statsmodels_lmm.formula.subsets import condition_of, rows_where
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.alignment import subset_rows
 from statsmodels_lmm.inputs.row_values import (
+    argument_of,
     row_values,
     take_rows,
     taken,
@@ -194,7 +195,7 @@ def read_formula(
         subset = rows_where(text, subset, data, own)
     data, sides = _of_subset(data, sides, subset)
     n_rows, engine = len(data), current_engine()
-    sides = {name: row_values(v, data, name) for name, v in sides.items()}
+    sides = {name: row_values(v, data, argument_of(name)) for name, v in sides.items()}
     data, sides = without_zero_weights(data, sides)
     design = build_design(
         parsed,

@@ -10,6 +10,7 @@ from scipy import sparse
 from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.row_values import listed
+from statsmodels_lmm.inputs.tables import to_frame
 
 
 @dataclass(frozen=True, repr=False)
@@ -60,7 +61,7 @@ def penalized_columns(values):
 
     Parameters
     ----------
-    values : DataFrame, ndarray, memmap, sparse matrix or PenalizedColumns
+    values : DataFrame, table, ndarray, memmap, sparse matrix or PenalizedColumns
         Columns of numbers of any type, shape (N, p).
 
     Returns
@@ -75,6 +76,8 @@ def penalized_columns(values):
     """
     if isinstance(values, PenalizedColumns):
         return values
+    if hasattr(values, "columns") or hasattr(values, "__arrow_c_stream__"):
+        values = to_frame(values)  # of polars, Arrow or another library
     if isinstance(values, pd.DataFrame):
         return PenalizedColumns(_of_frame(values), values.columns.map(str))
     matrix = (

@@ -88,8 +88,9 @@ class RegularizedPath(Brief):
         last = int(self.n_nonzero.iloc[-1])
         return [
             f"{len(self.points)} penalties from {self.alphas[0]:.3g} to "
-            f"{self.alphas[-1]:.3g}; {n:,} rows, {self._penalized.n_penalized:,} of "
-            f"{p:,} columns penalized, up to {last} chosen",
+            f"{self.alphas[-1]:.3g}",
+            f"{n:,} rows, {self._penalized.n_penalized:,} of {p:,} columns penalized, "
+            f"up to {last} chosen",
             *self.notes[:2],
         ]
 

@@ -227,7 +227,7 @@ class RegularizedResults(Brief):
             SimpleTable(body, header, title="Fixed effects", txt_fmt=form)
         )
         state = "certified" if self.certified else "NOT certified"
-        text = [f"No standard errors: {self.reason}.", f"Minimum {state}."]
+        text = [f"{self.reason[0].upper()}{self.reason[1:]}.", f"Minimum {state}."]
         table.add_extra_txt([part for line in text for part in wrap(line, 79)])
         return table
 

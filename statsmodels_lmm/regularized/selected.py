@@ -55,10 +55,12 @@ class Selection(Brief):
     @property
     def note(self) -> str:
         """A sentence for the reader of a summary."""
-        at = "" if np.isnan(self.alpha) else f", alpha={self.alpha:.3g}"
+        how = [] if self.method == "alpha" else [self.method]
+        if not np.isnan(self.alpha):
+            how.append(f"alpha={self.alpha:.3g}")
         chosen = (
             f"{len(self.chosen)} of {self.n_candidates:,} columns were chosen "
-            f"({self.method}{at})"
+            f"({', '.join(how)})"
         )
         if self.apart is None:
             return (

@@ -235,14 +235,17 @@ def _rows(labels, count, model, by):
     own = model.data.row_labels
     positions = row_positions(labels, own, "the candidates")
     if positions is None and count != model.nobs:
-        dropped = ""
-        if model.n_dropped:
-            dropped = (
-                f", which left out {model.n_dropped} incomplete ones; give a DataFrame "
-                "with the labels of the rows"
+        advice = ""
+        factors = [e.name for e in model.random if len(e.levels) == count]
+        if model.n_dropped and count == model.nobs + model.n_dropped:
+            advice = (
+                f"; {model.n_dropped} incomplete rows of the data are not in the "
+                "model: give a DataFrame with the index of the data"
             )
+        elif factors:
+            advice = f"; if they are the levels of {factors[0]}, by={factors[0]!r}"
         raise DataError(
-            f"the candidates have {count} rows but the model {model.nobs}{dropped}"
+            f"the candidates have {count} rows but the model {model.nobs}{advice}"
         )
     return positions
 

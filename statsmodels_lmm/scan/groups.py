@@ -94,10 +94,13 @@ def groups_of(model, where, loco, labels, members):
     if members is not None:
         chromosomes = _of_sets(chromosomes, members)
     distinct = chromosome_order(chromosomes)
-    absent = [str(c) for c in distinct if c not in loco]
+    absent = [repr(c) for c in distinct if c not in loco]
     if absent:
+        keys = ", ".join(map(repr, list(loco)[:SHOWN]))
         raise DataError(
-            "loco has no relationship for chromosome " + ", ".join(absent[:SHOWN])
+            "loco has no relationship for chromosome "
+            + ", ".join(absent[:SHOWN])
+            + f"; its keys begin with {keys}" * bool(loco)
         )
     for chromosome in distinct:
         what = f"the relationship for chromosome {chromosome}"

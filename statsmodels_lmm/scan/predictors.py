@@ -85,8 +85,9 @@ def scan_predictors(
         PLINK file, or 0, 1, 2, ...
     by : str, optional
         A grouping factor of the model whose levels are the rows of `candidates`, for
-        responses that were measured repeatedly. Default is the factor whose levels
-        label the candidates, if the data of the model have no labels of their own.
+        responses that were measured repeatedly; an array has them in the order of the
+        levels. Default is the factor whose levels label the candidates, if the data of
+        the model have no labels of their own.
     positions : DataFrame, optional
         Columns "chromosome" and "position" by name of the candidate, for
         `PredictorScan.plot_manhattan` and `loco`. A PLINK file has its own.

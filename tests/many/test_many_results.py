@@ -8,7 +8,7 @@ from statsmodels.stats.multitest import multipletests
 from test_fit_many import frame, genes, model
 
 from statsmodels_lmm.core.many.moderation import prior_of, robust_prior_of
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.many.many_results import ManyResults
 from statsmodels_lmm.many.storage import ParquetFile
@@ -259,11 +259,39 @@ def test_responses_are_found_as_in_a_dict():
     assert "z" not in many
     assert ["a"] not in many
     assert many.at(-1).llf == many["d"].llf
-    for name in (["a", "b"], slice(1, 3), 0):
-        with pytest.raises(KeyError, match="no response is named"):
-            many[name]
+    advice = {"of one response": (["a", "b"], slice(1, 3)), r"many\.at\(3\)": (3,)}
+    for text, names in advice.items():
+        for name in names:
+            with pytest.raises(KeyError, match=f"no response is named .*{text}"):
+                many[name]
     with pytest.raises(IndexError, match="4 responses, and no position 9"):
         many.at(9)
+
+
+def test_a_text_that_is_no_contrast_is_answered_with_calls_of_many():
+    model, y = small_model("~ x * h + (1 | g)")
+    many = model.fit_many(y)
+    with pytest.raises(FormulaError, match=r"many\.t_test\('x:h'\).*'x', 'h', 'x:h'"):
+        many.t_test("h:x")
+    with pytest.raises(FormulaError, match=r"`many\.f_test` takes a term"):
+        many.f_test("z")
+
+
+def test_the_volcano_names_the_responses_that_are_asked_for(many):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    chosen = [many.names[7], many.names[0]]
+    figure = many.plot_volcano("x", labels=chosen)
+    tests = many.t_test("x")
+    texts = {t.get_text(): t.xy for t in figure.axes[0].texts}
+    assert set(texts) == {str(name) for name in chosen}
+    for name in chosen:
+        place = tests.loc[name, "effect"], -np.log10(tests.loc[name, "p"])
+        assert np.allclose(texts[str(name)], place)
+    single = many.plot_volcano("x", labels=chosen[0]).axes[0].texts
+    assert [t.get_text() for t in single] == [str(chosen[0])]
+    with pytest.raises(DataError, match="no response with a test is named absent"):
+        many.plot_volcano("x", labels=["absent"])
+    pyplot.close("all")
 
 
 def test_contrasts_of_nothing():

@@ -87,7 +87,8 @@ def test_a_shrunken_fit_has_no_standard_errors(data, model):
     assert np.isnan(result.bse).all()
     assert "no standard errors" in result.reason
     text = str(result.summary())
-    assert "No standard errors" in text
+    assert "A penalty shrinks the coefficients" in text
+    assert result.selection.note.split("chosen ")[1].startswith("(alpha=0.3) on")
     assert "Minimum certified" in text
     assert "penalized[0]" in text
     assert "shrunken" in repr(result)
@@ -316,6 +317,8 @@ def test_data_without_meaning(data):
         crossedmixedlm(FORMULA, frame, penalized=gaps).fit_regularized()
     with pytest.raises(DataError, match=r"shape \(99,\)"):
         crossedmixedlm(FORMULA, frame, penalized=z[1:])
+    with pytest.raises(DataError, match=r"^penalized: the labels .* 90 of 100 rows"):
+        crossedmixedlm(FORMULA, frame, penalized=pd.DataFrame(z[:10]))
     with pytest.raises(DataError, match=r"rows and columns, not of shape \(\)"):
         crossedmixedlm(FORMULA, frame, penalized="s3")
     with pytest.raises(DataError, match="not numbers: f"):
@@ -351,6 +354,20 @@ def test_data_without_meaning(data):
         crossedmixedglm("b ~ x + (1 | g)", frame.assign(b=frame["y"] > 3), penalized=z)
     with pytest.raises(TypeError, match="penalized= is for"):
         mixedlm("y ~ x", frame, groups="g", penalized=z)
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_columns_of_other_tables_keep_their_names(data, model, library):
+    table = pytest.importorskip(library)
+    frame, z = data
+    kept = frame.assign(y=frame["y"].where(np.arange(100) != 3))
+    named = {f"s{j}": column for j, column in enumerate(z.T)}
+    make = table.DataFrame if library == "polars" else table.table
+    found = crossedmixedlm(FORMULA, kept, penalized=make(named), offset="o")
+    found = found.fit_regularized(0.3)
+    expected = crossedmixedlm(FORMULA, kept, penalized=z, offset="o")
+    assert list(found.selection.chosen) == ["s0", "s1", "s2"]
+    assert np.array_equal(found.params, expected.fit_regularized(0.3).params)
 
 
 def test_scikit_learn_is_needed(model, monkeypatch):

@@ -134,7 +134,7 @@ def test_rows_that_the_model_left_out():
     model = crossedmixedlm("trait ~ (1 | id)", data, relationship={"id": KINSHIP})
     _, block = everywhere(model, COUNTS)
     assert np.array_equal(block.values, COUNTS.drop("row3").to_numpy())
-    with pytest.raises(DataError, match="left out 1 incomplete"):
+    with pytest.raises(DataError, match="1 incomplete rows of the data are not in"):
         read_candidates(COUNTS.to_numpy(), model)
 
 

@@ -323,7 +323,9 @@ def test_a_relationship_for_every_chromosome():
             model_of().scan_predictors(COUNTS, **given)
 
     refused("give positions=", positions=None)
-    refused("no relationship for chromosome 1", loco={"2": KINSHIP})
+    refused("chromosome '1'; its keys begin with '2'$", loco={"2": KINSHIP})
+    refused("chromosome '1', '2'; its keys begin with 1$", loco={1: KINSHIP})
+    refused("no relationship for chromosome '1', '2'$", loco={})
     refused("must be a dict", loco=[KINSHIP])
     refused("chromosomes 2, 1", sets={"a": ["snp000", "snp020"]})
     refused("no row for 1 levels", loco={**loco, "1": other.iloc[1:, 1:]})

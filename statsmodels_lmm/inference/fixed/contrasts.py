@@ -137,7 +137,7 @@ def linear_constraints(results, r_matrix):
     return rows, given.constants[:, 0], possible
 
 
-def hypotheses(r_matrix, names):
+def hypotheses(r_matrix, names, advice=None):
     """
     Coefficients and values of constraints, however they are written.
 
@@ -147,6 +147,8 @@ def hypotheses(r_matrix, names):
         The constraints.
     names : list of str
         Names of the coefficients.
+    advice : str, optional
+        What to write instead of a text that is no equation.
 
     Returns
     -------
@@ -168,11 +170,16 @@ def hypotheses(r_matrix, names):
         text = r_matrix if place is None else place.code
         raise FormulaError(
             f"{text} is not a linear equation of the fixed effects "
-            f"{listed(names)}; write for instance "
-            f"`result.t_test({f'{names[-1]} = 0'!r})`; the terms are tested by "
-            "`result.wald_test_terms()`",
+            f"{listed(names)}; {advice or _advice(names)}",
             *(() if place is None else (place.code, (place.start, place.end))),
         ) from None
+
+
+def _advice(names):
+    return (
+        f"write for instance `result.t_test({f'{names[-1]} = 0'!r})`; the terms are "
+        "tested by `result.wald_test_terms()`"
+    )
 
 
 def _spelled(constraints, names):
