@@ -178,7 +178,8 @@ def _from_extension(column, only_group):
     if pd.api.types.is_bool_dtype(kind):
         if missing.any():
             return column.astype(object).where(~missing, np.nan)
-        return column.astype(bool)
+        # not astype, which may give the user's own memory
+        return pd.Series(column.to_numpy(bool, copy=True), column.index)
     if pd.api.types.is_numeric_dtype(kind):
         if pd.api.types.is_integer_dtype(kind) and not missing.any():
             unsigned = pd.api.types.is_unsigned_integer_dtype(kind)

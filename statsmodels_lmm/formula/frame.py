@@ -97,10 +97,13 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
 
 def _series(values, column):
     """Values as a Series, the column itself if they are its own."""
-    own = values.dtype == column.dtype and isinstance(values, np.ndarray)
-    if own and np.shares_memory(values, column.to_numpy()):
-        return column  # so that pandas copies it should the user write into it
-    return pd.Series(values, column.index, copy=False)
+    found = pd.Series(values, column.index, copy=False)
+    if found.dtype != column.dtype:
+        return found
+    is_array = isinstance(values, np.ndarray)  # else the column's own array
+    if is_array and not np.shares_memory(values, column.to_numpy()):
+        return found
+    return column  # so that pandas copies it should the user write into it
 
 
 def incomplete_rows(counts, missing):
