@@ -231,6 +231,13 @@ def kind_of(column):
     return "text"
 
 
+def kind_of_levels(column):
+    """The `kind_of` values that group rows, of categories that of their values."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.cat.categories.to_series()
+    return kind_of(column.infer_objects())
+
+
 def check_kinds(frame, known):
     """
     Reject columns whose values are of another kind than in batches before.

@@ -44,6 +44,12 @@ class Values:
             values._of_batches.append(kind)
         return values
 
+    def copy(self):
+        """The same values, to which others can be added."""
+        values = type(self)()
+        values._parts, values._of_batches = self._parts[:], self._of_batches[:]
+        return values
+
     def plain_kinds(self):
         """The categories of the batches and whether they are ordered, or None."""
         kinds = self._of_batches
@@ -82,6 +88,11 @@ class Values:
 
     def __len__(self):
         return sum(map(len, self._parts))
+
+    @property
+    def first(self):
+        """The first value as a column, or none."""
+        return pd.Series(self._parts[0][:1] if self._parts else [])
 
     @property
     def index(self):
