@@ -1,5 +1,7 @@
 """Rows in batches give the fit of the same rows in memory."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -235,3 +237,35 @@ def test_levels_of_another_kind_are_no_further_levels(later):
         sums.merge(RowSums.of(formula, [other]))
     categories = data.assign(g=pd.Categorical(data["g"]))
     assert len(RowSums.of(formula, [data, categories]).finish().terms) == 1
+
+
+@pytest.mark.parametrize("is_decimal", [(False, True), (True, False)])
+def test_decimals_are_the_levels_that_numbers_are(is_decimal):
+    data, formula = DATA.dropna().assign(g=DATA["g"] / 10.0), "y ~ x + (1 | g)"
+    as_decimals = data.assign(g=[Decimal(str(g)) for g in data["g"]])
+    one, other = (as_decimals if given else data for given in is_decimal)
+    for sums in (
+        RowSums.of(formula, [one, other]),
+        RowSums.of(formula, [one]).merge(RowSums.of(formula, [one, other])),
+    ):
+        levels = sums.model_arguments()["random"][0].levels
+        assert len(levels) == data["g"].nunique()
+        assert levels.tolist() == sorted(one["g"].unique())
+    # decimals that are the same number are one level
+    close = other.assign(g=Decimal("0.1"))
+    close.loc[close.index[0], "g"] = Decimal("0.1000000000000000000001")
+    sums = RowSums.of(formula, [data, close])
+    assert len(sums.model_arguments()["random"][0].levels) == data["g"].nunique()
+
+
+def test_dates_are_no_times():
+    data, formula = DATA.dropna().assign(g=DATA["day"]), "y ~ x + (1 | g)"
+    dates = data.assign(g=data["g"].dt.date)
+    with pytest.raises(DataError, match=r"'g' mixes times and dates, .* convert"):
+        RowSums.of(formula, [data, dates])
+    text = data.assign(g=data["g"].astype(str))
+    with pytest.raises(DataError, match=r"'g' mixes dates and text, .* convert"):
+        RowSums.of(formula, [dates, text])
+    true = data.assign(g=data["x"] > 3)
+    both = RowSums.of(formula, [true, true.astype({"g": "boolean"})])
+    assert both.model_arguments()["random"][0].levels.tolist() == [False, True]
