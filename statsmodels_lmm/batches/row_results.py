@@ -221,8 +221,8 @@ def _response(results, frame):
     if remembering:
         raise DataError(
             f"the response remembers the data of the fit, {next(iter(remembering))}, "
-            "so residuals of batches are not defined; result.predict(source) gives "
-            "their fitted values"
+            "which batches do not have, so they have no residuals: make the response a "
+            "column of the rows; result.predict(source) gives fitted values without it"
         )
     alone = names_in(response).alone
     columns = {

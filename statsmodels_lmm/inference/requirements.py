@@ -73,7 +73,8 @@ def rows_summed(purpose):
     """
     return DataError(
         f"the rows of the model were summed in batches and not kept; {purpose} needs "
-        "them: result.predict(source) and result.augment(source) read them again"
+        "them: result.predict(source) and result.augment(source) read them again, "
+        "result.sample_residuals(source) a random sample for pictures"
     )
 
 

@@ -165,3 +165,17 @@ def test_files_that_cannot_be_written(tmp_path):
     assert not list(tmp_path.iterdir())
     with pytest.raises(TypeError, match="rng is a seed, a Generator or None, not 'a'"):
         OURS.sample_residuals(source, rng="a")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_residuals_of_a_response_that_remembers_the_data():
+    batches = in_batches(DATA, 40)
+    formula = "center(y) ~ x + (1 | g)"
+    fit = CrossedMixedLM.from_batches(batches, formula).fit()
+    with pytest.raises(DataError, match=r"center\(y\).* a column of the rows"):
+        list(fit.augment(lambda: iter(batches)))
+    predictions = fit.predict(lambda: iter(batches), random_effects=True)
+    predicted = pd.concat(list(predictions))["predicted"]
+    expected = crossedmixedlm(formula, DATA).fit()
+    found = predicted[expected.fittedvalues.index]
+    np.testing.assert_allclose(found, expected.fittedvalues, rtol=0.0, atol=1e-8)
