@@ -269,3 +269,26 @@ def test_dates_are_no_times():
     true = data.assign(g=data["x"] > 3)
     both = RowSums.of(formula, [true, true.astype({"g": "boolean"})])
     assert both.model_arguments()["random"][0].levels.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        {"x": lambda d: d["x"].astype("float32")},
+        {"x": lambda d: [Decimal(str(x)) for x in d["x"]]},
+        {"z": lambda d: (d["z"] * 14).astype("int8")},
+        {"z": lambda d: d["z"].astype("Int8").where(d["z"] > 0)},
+        {"g": lambda d: d["day"].dt.date},
+        {"h": lambda d: d["h"].where(d["z"].ne(0) & (np.arange(N) >= 40))},
+    ],
+)
+def test_awkward_types_in_batches_of_other_orders(column):
+    data, formula = DATA.assign(**column), "y ~ x + z * f + (1 | g) + (1 | h)"
+    batches = in_batches(data, 20)
+    turned = [batch[list(batch)[::-1]] for batch in batches]
+    fit = crossedmixedlm(formula, lambda: iter([data[:0], *turned])).fit(tol=0.0)
+    expected = crossedmixedlm(formula, data).fit(tol=0.0)
+    for name in ("theta", "scale", "params", "bse", "llf"):
+        found, known = (np.asarray(getattr(f, name)) for f in (fit, expected))
+        size = np.abs(known).max()
+        np.testing.assert_allclose(found / size, known / size, rtol=0.0, atol=1e-11)
