@@ -15,6 +15,16 @@ from statsmodels_lmm.formula.subsets import condition_of, rows_that_hold
 from statsmodels_lmm.formula.tokens import tokenize
 from statsmodels_lmm.inputs.row_values import row_values, taken
 
+KINDS_OF_LEVELS = {
+    "decimal": "numbers",
+    "datetime": "times",
+    "datetime64": "times",
+    "timedelta": "durations",
+    "timedelta64": "durations",
+    "period": "periods",
+}
+"""Kinds of levels by what pandas infers, where they differ from those of a term."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -229,6 +239,27 @@ def kind_of(column):
     if pd.api.types.infer_dtype(column, skipna=True) == "boolean":
         return "true and false"
     return "text"
+
+
+def kind_of_levels(column):
+    """
+    The kind of values that group rows, of categories that of their values.
+
+    Parameters
+    ----------
+    column : Series
+        Values, at least one.
+
+    Returns
+    -------
+    str
+        That of `kind_of`, but decimals are numbers, and dates are told from times.
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.cat.categories.to_series()
+    column = column.infer_objects()
+    kind = KINDS_OF_LEVELS.get(pd.api.types.infer_dtype(column, skipna=True))
+    return kind or kind_of(column)
 
 
 def check_kinds(frame, known):

@@ -23,7 +23,11 @@ from statsmodels_lmm.formula.chunks import (
     response_formula,
 )
 from statsmodels_lmm.formula.columns import true_or_false
-from statsmodels_lmm.formula.design import repeated_effects, warn_of_correlated
+from statsmodels_lmm.formula.design import (
+    check_finite,
+    repeated_effects,
+    warn_of_correlated,
+)
 from statsmodels_lmm.formula.engine_errors import EVALUATION_ERRORS, told_of
 from statsmodels_lmm.formula.evaluation import (
     evaluate,
@@ -103,6 +107,15 @@ def _type(kind, dtype):
     if kind == "dates" and dtype.kind == "O":
         return np.dtype("datetime64[ns]")
     return types.get(kind, dtype)
+
+
+def _check_remembered(frame, factors):
+    """Reject an infinite value, which would make the whole of ``center(x)`` NaN."""
+    for factor in factors:
+        name = factor.partition("(")[2].rstrip(")").partition(",")[0].strip()
+        if name in frame and kind_of(frame[name]) == "numbers":
+            values = frame[[name]].astype(float)
+            check_finite(values, in_backticks(factor), frame.index)
 
 
 class _Learner:
@@ -185,7 +198,10 @@ class _Learner:
 
         def chunks():
             if next(counted) < n_passes:
-                yield from frames("transforms", in_backticks(next(iter(remembering))))
+                reason = in_backticks(next(iter(remembering)))
+                for frame in frames("transforms", reason):
+                    _check_remembered(frame, remembering)
+                    yield frame
                 return
             yield sample
             yield from frames("levels", "the levels of factors such as C(x)")

@@ -1,6 +1,7 @@
 """Levels of grouping factors, numbered in the order in which batches bring them."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,12 @@ class Values:
             values._of_batches.append(kind)
         return values
 
+    def copy(self):
+        """The same values, to which others can be added."""
+        values = type(self)()
+        values._parts, values._of_batches = self._parts[:], self._of_batches[:]
+        return values
+
     def plain_kinds(self):
         """The categories of the batches and whether they are ordered, or None."""
         kinds = self._of_batches
@@ -84,6 +91,11 @@ class Values:
         return sum(map(len, self._parts))
 
     @property
+    def first(self):
+        """The first value as a column, or none."""
+        return pd.Series(self._parts[0][:1] if self._parts else [])
+
+    @property
     def index(self):
         """The values in the order of their numbers."""
         if not self._parts:
@@ -110,6 +122,12 @@ class Values:
         ndarray
             Shape (number of values,).
         """
+        if self._parts and _is_decimal(uniques) != _is_decimal(self._parts[0]):
+            codes, alike = pd.factorize(_like(uniques, self._parts[0]))
+            return self._placed(alike)[codes]
+        return self._placed(uniques)
+
+    def _placed(self, uniques):
         at = np.full(len(uniques), -1)
         start = 0
         for part in self._parts:
@@ -161,6 +179,18 @@ class Values:
 def _joined(parts):
     """Indexes one after the other, of a type that holds the values of all."""
     return parts[0].append(parts[1:]) if len(parts) > 1 else parts[0]
+
+
+def _is_decimal(values):
+    """Whether values are objects of the type Decimal, by the first of them."""
+    return values.dtype == object and len(values) > 0 and type(values[0]) is Decimal
+
+
+def _like(values, known):
+    """Numbers as decimals, or decimals as numbers, since 0.1 is not Decimal("0.1")."""
+    if _is_decimal(known):
+        return pd.Index([Decimal(str(value)) for value in values], dtype=object)
+    return pd.Index(values.astype(float)) if _is_decimal(values) else values
 
 
 def _are_same(one, other):

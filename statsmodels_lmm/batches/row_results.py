@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.batches.sources import BATCH_SIZE, close, needed, source_of
+from statsmodels_lmm.batches.sources import (
+    BATCH_SIZE,
+    READ_FIRST,
+    close,
+    needed,
+    source_of,
+)
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.backend import design_matrices
 from statsmodels_lmm.formula.chunks import remembering_factors, response_formula
@@ -124,7 +130,12 @@ def sample_batches(results, source, n, rng, batch_size=BATCH_SIZE):
         equally likely, whatever the batches.
     """
     check_count("n", n)
-    rng = np.random.default_rng(rng)
+    try:
+        rng = np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"rng is a seed, a Generator or None, not {rng!r}: {error}"
+        ) from None
     kept, keys = None, np.zeros(0)
     batches = augment_batches(results, source, "nan", None, batch_size)
     for frame in batches:
@@ -210,8 +221,8 @@ def _response(results, frame):
     if remembering:
         raise DataError(
             f"the response remembers the data of the fit, {next(iter(remembering))}, "
-            "so residuals of batches are not defined; result.predict(source) gives "
-            "their fitted values"
+            "which batches do not have, so they have no residuals: make the response a "
+            "column of the rows; result.predict(source) gives fitted values without it"
         )
     alone = names_in(response).alone
     columns = {
@@ -243,12 +254,23 @@ def _given(batches, to):
     # a source that is read while it is written would be lost
     unfinished = Path(f"{fspath(to)}.unfinished")
     try:
+        _check_target(Path(to))
         _write(batches, unfinished)
         unfinished.replace(to)
     finally:
         close(batches)
         unfinished.unlink(missing_ok=True)
     return None
+
+
+def _check_target(path):
+    if path.suffix.lower() in READ_FIRST:
+        raise ValueError(
+            f"to= is the path of a Parquet file, not {path}; without to= you can write "
+            "batch by batch what `augment` and `predict` give"
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} for {path.name}")
 
 
 def _write(batches, path):

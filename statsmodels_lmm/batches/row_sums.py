@@ -11,7 +11,13 @@ from statsmodels_lmm.batches.levels import value_order
 from statsmodels_lmm.batches.passes import Passes
 from statsmodels_lmm.batches.reading import read_names, variable_of_rows
 from statsmodels_lmm.batches.recipe import formulas_of
-from statsmodels_lmm.batches.saving import own_names, packed, unpacked
+from statsmodels_lmm.batches.saving import (
+    arrays_of,
+    own_names,
+    packed,
+    sums_from,
+    unpacked,
+)
 from statsmodels_lmm.batches.sources import BATCH_SIZE, source_of
 from statsmodels_lmm.batches.sums import Sums
 from statsmodels_lmm.batches.told_once import ToldOnce
@@ -239,6 +245,13 @@ class RowSums(Brief):
         """
         return type(self)(Sums.empty(self._sums.recipe), self._told)
 
+    def _copy(self):
+        """The same sums, to which others can be added."""
+        return type(self)(self._sums.copy(), self._told)
+
+    def __sizeof__(self):  # by which Dask decides where to merge
+        return object.__sizeof__(self) + self._sums.nbytes
+
     def merge(self, other: Self) -> Self:
         """
         Add the sums of other rows.
@@ -316,7 +329,14 @@ class RowSums(Brief):
         DataError
             If the file is damaged, or was written by a newer version.
         """
-        return cls(unpacked(Path(path).read_bytes()))
+        if not Path(path).is_file():
+            raise FileNotFoundError(
+                f"there is no file {path}; `sums.save(path)` writes one"
+            )
+        try:
+            return cls(unpacked(Path(path).read_bytes()))
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
 
     def __getstate__(self):
         recipe = self._sums.recipe
@@ -326,13 +346,13 @@ class RowSums(Brief):
             raise DataError(
                 f"'{lost[0]}' in the formula cannot be sent to other processes"
             )
-        return packed(self._sums), scope, recipe.structures
+        return arrays_of(self._sums), scope, recipe.structures
 
     def __setstate__(self, state):
-        content, scope, structures = state
+        arrays, scope, structures = state
         scope = {name: value.unpacked() for name, value in scope.items()}
-        sums = unpacked(content, scope, structures, trusted=True)
-        self._sums, self._told = sums, ToldOnce()
+        self._sums = sums_from(arrays, scope, structures)
+        self._told = ToldOnce()
 
     def finish(self) -> SummedRows:
         """

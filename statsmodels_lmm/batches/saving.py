@@ -47,7 +47,7 @@ def own_names(scope):
 
 def packed(sums):
     """
-    Sums as bytes, without the names of the caller and the user's structures.
+    Sums as the bytes of an npz archive of `arrays_of`.
 
     Parameters
     ----------
@@ -57,7 +57,24 @@ def packed(sums):
     Returns
     -------
     bytes
-        An npz archive.
+    """
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **arrays_of(sums))
+    return file.getvalue()
+
+
+def arrays_of(sums):
+    """
+    Sums as arrays, without the names of the caller and the user's structures.
+
+    Parameters
+    ----------
+    sums : Sums
+        The sums.
+
+    Returns
+    -------
+    dict of ndarray
 
     Raises
     ------
@@ -105,9 +122,7 @@ def packed(sums):
     if sums.levels is not None:
         _pack_levels(sums, arrays)
     arrays["head"] = _coded(head)
-    file = io.BytesIO()
-    np.savez(file, allow_pickle=False, **arrays)
-    return file.getvalue()
+    return arrays
 
 
 def _coded(plain):
@@ -152,18 +167,14 @@ def _pack_levels(sums, arrays):
         arrays[f"links {i} {j} shape"] = np.array(matrix.shape)
 
 
-def unpacked(content, scope=None, structures=None, trusted=False):
+def unpacked(content):
     """
-    Sums from the output of `packed`.
+    Sums from the output of `packed`, whose formula must pass `check_formula`.
 
     Parameters
     ----------
     content : bytes
         The archive.
-    scope, structures : dict, optional
-        Names of the caller, and the user's covariance structures.
-    trusted : bool, optional
-        Whether the formula need not pass `check_formula`.
 
     Returns
     -------
@@ -188,15 +199,32 @@ def unpacked(content, scope=None, structures=None, trusted=False):
                     f"the sums were saved in version {head['version']} of the format; "
                     f"this package reads up to {VERSION}: upgrade it"
                 )
-            if not trusted:
-                names = [n for n in head["names"] if isinstance(n, str)]
-                check_formula(head["formula"], names, subset=head["subset"])
-            recipe = _recipe(head, scope or {}, structures or {})
-            return _sums(head, arrays, recipe)
+            names = [n for n in head["names"] if isinstance(n, str)]
+            check_formula(head["formula"], names, subset=head["subset"])
+            return sums_from(arrays, {}, {})
     except (DataError, FormulaError):
         raise
     except Exception as error:  # damaged bytes can make the libraries raise anything
         raise DataError(f"not saved sums, or damaged ones: {error}") from error
+
+
+def sums_from(arrays, scope, structures):
+    """
+    Sums from the output of `arrays_of`.
+
+    Parameters
+    ----------
+    arrays : mapping of ndarray
+        The arrays.
+    scope, structures : dict
+        Names of the caller, and the user's covariance structures.
+
+    Returns
+    -------
+    Sums
+    """
+    head = json.loads(arrays["head"].tobytes())
+    return _sums(head, arrays, _recipe(head, scope, structures))
 
 
 def _recipe(head, scope, structures):

@@ -6,9 +6,11 @@ has batches. Only the columns that a formula needs are read.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from glob import glob
 from importlib import import_module
+from inspect import signature
 from itertools import chain
 from os import PathLike, fspath
 from pathlib import Path
@@ -282,6 +284,19 @@ def _dask(frame, batch_size):
 
 
 def _function(function, batch_size):
+    with suppress(ValueError):  # some functions of C have no signature
+        required = [
+            name
+            for name, each in signature(function).parameters.items()
+            if each.default is each.empty
+            and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+        ]
+        if required:
+            raise TypeError(
+                "a function that gives data is called without arguments, but this one "
+                f"needs {', '.join(required)}; write `lambda: read(...)` with them"
+            )
+
     def tables():
         found = function()
         if _is_table(found) or not hasattr(found, "__iter__"):

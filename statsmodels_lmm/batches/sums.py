@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from statsmodels_lmm.batches.complete_rows import Counts
+from statsmodels_lmm.batches.complete_rows import Counts, kind_of_levels
 from statsmodels_lmm.batches.levels import Factor, Values, value_order
 from statsmodels_lmm.batches.recipe import Recipe
 from statsmodels_lmm.core.rows.growing_links import (
@@ -19,6 +19,7 @@ from statsmodels_lmm.core.rows.growing_links import (
 from statsmodels_lmm.core.rows.growing_sums import GrowingSums, shift_of_effects
 from statsmodels_lmm.core.rows.pair_sums import PairSums
 from statsmodels_lmm.core.rows.summed_rows import PlainSums, SummedRows
+from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.random.random_effects import RandomEffects
 
 
@@ -73,6 +74,33 @@ class Sums:
         seen = {n: Values() for n, kind in recipe.kinds.items() if kind == "text"}
         return cls(recipe, values=values, seen=seen, factors=factors)
 
+    def copy(self):
+        """The same sums, to which others can be added; no array is copied."""
+        values = {name: found.copy() for name, found in self.values.items()}
+        factors = [
+            Factor(
+                [values[name] for name in terms[0].grouping],
+                [pairs.copy() for pairs in factor.pairs],
+            )
+            for factor, terms in zip(self.factors, self.recipe.parsed.by_factor)
+        ]
+        return replace(
+            self,
+            values=values,
+            seen={name: found.copy() for name, found in self.seen.items()},
+            factors=factors,
+            links=dict(self.links),
+        )
+
+    @property
+    def nbytes(self):
+        """Memory of the sums, without that of the levels' names."""
+        arrays = [part for parts in self.links.values() for part in parts]
+        size = sum(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes for m in arrays)
+        if self.levels is not None:
+            size += sum(a.nbytes for a in self.levels.level_sums + self.levels.diagonal)
+        return size
+
     def add(self, table):
         """
         Add the rows of a batch.
@@ -93,6 +121,7 @@ class Sums:
         frame, text = rows.complete.frame, rows.complete.text
         for name, seen in self.seen.items():
             seen.codes(frame[name], True)
+        self._check_kinds(rows.groups, f"the batch with row {frame.index[0]}")
         found = {
             name: values.codes(rows.groups[name], name in text)
             for name, values in self.values.items()
@@ -113,6 +142,21 @@ class Sums:
         for i, j in _pairs(len(terms)):
             links = links_of(terms[i], terms[j])
             self.links[i, j] = pushed(self.links.get((i, j), ()), links)
+
+    def _check_kinds(self, groups, where):
+        """Reject grouping values of another kind than before, such as 1 and "1"."""
+        for name, values in self.values.items():
+            if len(values) and len(groups[name]):
+                known, found = (
+                    kind_of_levels(values.first),
+                    kind_of_levels(groups[name]),
+                )
+                if known != found:
+                    raise DataError(
+                        f"grouping column '{name}' mixes {known} and {found}, which "
+                        f"would be different levels: it holds {found} in {where}; "
+                        "convert the column"
+                    )
 
     def _place(self, rows):
         """Choose the shifts: the means of the first rows."""
@@ -139,6 +183,8 @@ class Sums:
         if other.levels is None:
             self.counts = rows
             return
+        theirs = {name: values.first for name, values in other.values.items()}
+        self._check_kinds(theirs, "the sums to be added")
         self.offsets += other.offsets
         for name, values in other.seen.items():
             self.seen[name].place(values.index)

@@ -168,6 +168,8 @@ class Constructors:
             "penalized": penalized,
         }
         needs_rows = any(value is not None for value in in_memory.values())
+        if data is None:
+            raise TypeError("data is None; give a table of the formula's columns")
         if cls._sums_rows and is_lazy(data, collected=needs_rows):
             sums = sums_of_rows(
                 formula,

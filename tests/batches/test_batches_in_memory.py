@@ -1,12 +1,14 @@
 """Rows in batches give the fit of the same rows in memory."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
 from batch_cases import N, awkward, in_batches
 
 from statsmodels_lmm import CrossedMixedLM, RowSums
-from statsmodels_lmm.exceptions import DataWarning
+from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 
 pytestmark = pytest.mark.filterwarnings(
@@ -144,10 +146,10 @@ def test_fits_are_those_in_memory(weights):
     ).fit()
     for name in ("params", "bse", "theta", "llf", "scale", "aic"):
         np.testing.assert_allclose(
-            getattr(ours, name), getattr(fit, name), rtol=1e-7, err_msg=name
+            getattr(ours, name), getattr(fit, name), rtol=1e-11, err_msg=name
         )
     modes, expected = ours.random_effects_table(), fit.random_effects_table()
-    pd.testing.assert_frame_equal(modes, expected, rtol=1e-6, atol=1e-8)
+    pd.testing.assert_frame_equal(modes, expected, rtol=1e-10, atol=1e-11)
 
 
 def test_codings_by_argument():
@@ -219,3 +221,74 @@ def test_sums_may_be_used_again():
     sums.update(data.head(50))
     more = pd.concat([data, data.head(50)], ignore_index=True)
     assert_same_model(sums, crossedmixedlm(formula, more))
+
+
+@pytest.mark.parametrize("later", [str, float, lambda g: g > 7])
+def test_levels_of_another_kind_are_no_further_levels(later):
+    data, formula = DATA.dropna(), "y ~ x + (1 | g)"
+    other = data.assign(g=[later(g) for g in data["g"]])
+    if later is float:
+        assert RowSums.of(formula, [data, other]).nobs == 2 * len(data)
+        return
+    with pytest.raises(DataError, match=f"'g' mixes numbers and .* row {len(data)};"):
+        RowSums.of(formula, [data, other])
+    sums = RowSums.of(formula, [data])
+    with pytest.raises(DataError, match=r"'g' mixes numbers and .* sums to be added"):
+        sums.merge(RowSums.of(formula, [other]))
+    categories = data.assign(g=pd.Categorical(data["g"]))
+    assert len(RowSums.of(formula, [data, categories]).finish().terms) == 1
+
+
+@pytest.mark.parametrize("is_decimal", [(False, True), (True, False)])
+def test_decimals_are_the_levels_that_numbers_are(is_decimal):
+    data, formula = DATA.dropna().assign(g=DATA["g"] / 10.0), "y ~ x + (1 | g)"
+    as_decimals = data.assign(g=[Decimal(str(g)) for g in data["g"]])
+    one, other = (as_decimals if given else data for given in is_decimal)
+    for sums in (
+        RowSums.of(formula, [one, other]),
+        RowSums.of(formula, [one]).merge(RowSums.of(formula, [one, other])),
+    ):
+        levels = sums.model_arguments()["random"][0].levels
+        assert len(levels) == data["g"].nunique()
+        assert levels.tolist() == sorted(one["g"].unique())
+    # decimals that are the same number are one level
+    close = other.assign(g=Decimal("0.1"))
+    close.loc[close.index[0], "g"] = Decimal("0.1000000000000000000001")
+    sums = RowSums.of(formula, [data, close])
+    assert len(sums.model_arguments()["random"][0].levels) == data["g"].nunique()
+
+
+def test_dates_are_no_times():
+    data, formula = DATA.dropna().assign(g=DATA["day"]), "y ~ x + (1 | g)"
+    dates = data.assign(g=data["g"].dt.date)
+    with pytest.raises(DataError, match=r"'g' mixes times and dates, .* convert"):
+        RowSums.of(formula, [data, dates])
+    text = data.assign(g=data["g"].astype(str))
+    with pytest.raises(DataError, match=r"'g' mixes dates and text, .* convert"):
+        RowSums.of(formula, [dates, text])
+    true = data.assign(g=data["x"] > 3)
+    both = RowSums.of(formula, [true, true.astype({"g": "boolean"})])
+    assert both.model_arguments()["random"][0].levels.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        {"x": lambda d: d["x"].astype("float32")},
+        {"x": lambda d: [Decimal(str(x)) for x in d["x"]]},
+        {"z": lambda d: (d["z"] * 14).astype("int8")},
+        {"z": lambda d: d["z"].astype("Int8").where(d["z"] > 0)},
+        {"g": lambda d: d["day"].dt.date},
+        {"h": lambda d: d["h"].where(d["z"].ne(0) & (np.arange(N) >= 40))},
+    ],
+)
+def test_awkward_types_in_batches_of_other_orders(column):
+    data, formula = DATA.assign(**column), "y ~ x + z * f + (1 | g) + (1 | h)"
+    batches = in_batches(data, 20)
+    turned = [batch[list(batch)[::-1]] for batch in batches]
+    fit = crossedmixedlm(formula, lambda: iter([data[:0], *turned])).fit(tol=0.0)
+    expected = crossedmixedlm(formula, data).fit(tol=0.0)
+    for name in ("theta", "scale", "params", "bse", "llf"):
+        found, known = (np.asarray(getattr(f, name)) for f in (fit, expected))
+        size = np.abs(known).max()
+        np.testing.assert_allclose(found / size, known / size, rtol=0.0, atol=1e-11)

@@ -46,3 +46,16 @@ def test_partitions_are_summed_by_other_processes():
     assert sums.nobs == here.nobs
     found, expected = sums.finish().sums.gram, here.finish().sums.gram
     assert found[0, 0] == pytest.approx(expected[0, 0])
+
+
+def test_sums_that_dask_holds_are_not_changed():
+    """A worker that dies has Dask add rows to the same sums again."""
+    dask_sums = pytest.importorskip("statsmodels_lmm.batches.dask_sums")
+    data = awkward()
+    sums = RowSums.of(FORMULA, [data[::2]], weights="w")
+    more = [dask_sums._summed(sums, data[1::2]) for _ in range(2)]
+    assert sums.nobs == RowSums.of(FORMULA, [data[::2]], weights="w").nobs
+    one, other = (each.finish().sums.gram for each in more)
+    assert (one == other).all()
+    assert dask_sums._merged(sums, more[0]).nobs == sums.nobs + more[0].nobs
+    assert sums.finish().sums.nobs == sums.nobs

@@ -68,3 +68,5 @@ def test_probes(data, source):
     assert_same(*fits, 1e-9)
     tables = [fit.monte_carlo for fit in fits]
     assert_allclose(*tables, rtol=1e-4, atol=1e-7)
+    for fit in fits:
+        assert fit.monte_carlo.index.tolist() == [*fit.theta.index, "llf"]

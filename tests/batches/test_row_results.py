@@ -38,7 +38,9 @@ def test_augmented_rows_are_those_in_memory():
     assert list(found) == list(expected)
     for name in ("fitted", "resid", "fixed"):
         known = expected[name].notna()
-        np.testing.assert_allclose(found[name][known], expected[name][known], rtol=1e-6)
+        np.testing.assert_allclose(
+            found[name][known], expected[name][known], rtol=1e-8, atol=1e-9
+        )
     assert found["resid"].isna().equals(expected["resid"].isna())
 
 
@@ -47,7 +49,7 @@ def test_predicted_rows_are_those_in_memory(random_effects):
     found = pd.concat(OURS.predict(source, random_effects=random_effects))
     offset = DATA["o"]
     expected = FIT.predict(DATA, random_effects=random_effects, offset=offset)
-    np.testing.assert_allclose(found["predicted"], expected, rtol=1e-6)
+    np.testing.assert_allclose(found["predicted"], expected, rtol=1e-8, atol=1e-9)
     pd.testing.assert_frame_equal(
         found.drop(columns="predicted"), DATA, check_dtype=False
     )
@@ -153,3 +155,27 @@ def test_what_batches_of_rows_cannot_have():
     centered = CrossedMixedLM.from_batches(source, "center(y) ~ x + (1 | g)").fit()
     with pytest.raises(DataError, match=r"center\(y\)"):
         next(centered.augment(source))
+
+
+def test_files_that_cannot_be_written(tmp_path):
+    with pytest.raises(ValueError, match=r"Parquet file, not .*out\.csv"):
+        OURS.augment(source, to=tmp_path / "out.csv")
+    with pytest.raises(FileNotFoundError, match=r"no folder .*gone for a\.parquet"):
+        OURS.predict(source, to=tmp_path / "gone" / "a.parquet")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(TypeError, match="rng is a seed, a Generator or None, not 'a'"):
+        OURS.sample_residuals(source, rng="a")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_residuals_of_a_response_that_remembers_the_data():
+    batches = in_batches(DATA, 40)
+    formula = "center(y) ~ x + (1 | g)"
+    fit = CrossedMixedLM.from_batches(batches, formula).fit()
+    with pytest.raises(DataError, match=r"center\(y\).* a column of the rows"):
+        list(fit.augment(lambda: iter(batches)))
+    predictions = fit.predict(lambda: iter(batches), random_effects=True)
+    predicted = pd.concat(list(predictions))["predicted"]
+    expected = crossedmixedlm(formula, DATA).fit()
+    found = predicted[expected.fittedvalues.index]
+    np.testing.assert_allclose(found, expected.fittedvalues, rtol=0.0, atol=1e-8)

@@ -146,3 +146,11 @@ def test_a_pickle_is_not_loaded(tmp_path):
 def test_only_sums_make_a_model():
     with pytest.raises(TypeError, match="sums are a RowSums, not list"):
         CrossedMixedLM.from_sums([])
+
+
+def test_a_file_that_holds_no_sums_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*gone\.sums"):
+        RowSums.load(tmp_path / "gone.sums")
+    (tmp_path / "text.sums").write_text("text")
+    with pytest.raises(DataError, match=r"text\.sums: not saved sums"):
+        RowSums.load(tmp_path / "text.sums")

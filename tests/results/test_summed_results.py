@@ -187,6 +187,8 @@ def test_what_needs_the_rows_says_so(fits, name):
     assert "summed in batches and not kept" in text
     assert "result.predict(source)" in text
     assert "result.augment(source)" in text
+    assert "result.sample_residuals(source)" in text
+    assert "; residuals needs" not in text
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -336,3 +338,13 @@ def test_other_data_are_told():
     slopes = summed(crossedmixedlm("y ~ x + (x | g)", DATA)).fit()
     with pytest.raises(DataError, match=r"the random effects \(Intercept, x \| g\)"):
         second.compare_lr_test(slopes)
+
+
+def test_every_plot_is_a_picture_or_names_the_way(fits):
+    plots = [name for name in dir(fits[0]._results) if name.startswith("plot_")]
+    tried = {*CALLED, *WORKING, *ROWS, *OTHERWISE}
+    assert set(plots) <= tried
+    for name in plots:
+        if name in ROWS:
+            with pytest.raises(DataError, match=r"sample_residuals\(source\)"):
+                ROWS[name](fits[0])

@@ -43,7 +43,7 @@ def normalized_residuals(results):
     ndarray
         Shape (n,).
     """
-    require_data(results.model, "residuals")
+    require_data(results.model, "a residual")
     weights = results.model.weights
     weighted = results.resid * (1.0 if weights is None else np.sqrt(weights))
     if results.model.residual is not None:
