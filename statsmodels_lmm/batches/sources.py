@@ -75,7 +75,7 @@ def is_lazy(data, collected=False):
         datasets and readers of pyarrow, lazy frames of polars, relations of DuckDB and
         frames of Dask.
     """
-    if isinstance(data, str | PathLike | Source):
+    if isinstance(data, str | PathLike | Source) or _are_paths(data):
         return True
     door = _door(data)
     return door is not None and not (collected and door in (_lazy_frame, _relation))
@@ -90,7 +90,8 @@ def source_of(data, batch_size=BATCH_SIZE):
     data : object
         Any of the kinds of `is_lazy`, a table, or an iterable of tables, of which an
         iterator can be read only once. A path is that of a Parquet file or of a folder
-        of such files, or a pattern such as "ratings/2024-*.parquet".
+        of such files, or a pattern such as "ratings/2024-*.parquet"; a list of paths is
+        one of files.
     batch_size : int, optional
         Rows in a batch. Partitions of Dask and tables of the user come as they are.
 
@@ -117,8 +118,16 @@ def source_of(data, batch_size=BATCH_SIZE):
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
     if isinstance(data, str | PathLike):
         return _parquet(fspath(data), batch_size)
+    if _are_paths(data):
+        return _parquet([fspath(path) for path in data], batch_size)
     door = _door(data) or _tables
     return door(data, batch_size)
+
+
+def _are_paths(data):
+    """Whether data are a list of paths of files."""
+    are_some = isinstance(data, list | tuple) and len(data) > 0
+    return are_some and all(isinstance(path, str | PathLike) for path in data)
 
 
 def _door(data):
@@ -169,21 +178,27 @@ def needed(module, extra="batches"):
 
 
 def _parquet(path, batch_size):
-    ending = Path(path).suffix.lower()
+    """The rows of a file, a folder, the files of a pattern, or a list of files."""
+    is_one = isinstance(path, str)
+    first = path if is_one else path[0]
+    ending = Path(first).suffix.lower()
     if ending in READ_FIRST:
-        line = READ_FIRST[ending].format(path)
+        line = READ_FIRST[ending].format(first)
         raise TypeError(
             "data are a table or Parquet files, not the name of a file like this: read "
             f"it first, as in `crossedmixedlm(formula, {line})`"
         )
     where: Any = path
-    if not Path(path).exists():
+    if is_one and not Path(path).exists():
         where = sorted(glob(path, recursive=True))
         if not where:
             order = ""
             if " ~ " in str(path):
                 order = "; data come before the formula: `from_batches(data, formula)`"
             raise FileNotFoundError(f"there is no Parquet file {path}{order}")
+    absent = [] if is_one else [each for each in path if not Path(each).exists()]
+    if absent:
+        raise FileNotFoundError(f"there is no Parquet file {absent[0]}")
     arrow, datasets = needed("pyarrow"), needed("pyarrow.dataset")
     how = {"format": "parquet", "partitioning": "hive"}
     try:

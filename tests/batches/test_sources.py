@@ -261,6 +261,20 @@ def test_infinite_values_are_named():
         crossedmixedlm("y ~ center(x) + (1 | g)", lambda: iter([DATA, last]))
 
 
+def test_a_list_of_files(tmp_path):
+    folder(tmp_path)
+    files, formula = sorted(tmp_path.glob("*.parquet")), "y ~ x + (1 | g)"
+    assert is_lazy(files)
+    whole = crossedmixedlm(formula, tmp_path).fit()
+    for given in files, [str(path) for path in files]:
+        assert crossedmixedlm(formula, given).fit().llf == whole.llf
+    assert crossedmixedlm(formula, tuple(files[:2])).nobs < whole.nobs
+    with pytest.raises(FileNotFoundError, match=r"no Parquet file \S*none.parquet"):
+        crossedmixedlm(formula, [files[0], tmp_path / "none.parquet"])
+    with pytest.raises(TypeError, match=r"pd.read_csv\('rows.csv'\)"):
+        crossedmixedlm(formula, ["rows.csv"])
+
+
 def test_files_that_do_not_go_together(tmp_path):
     pytest.importorskip("pyarrow")
     with pytest.raises(FileNotFoundError, match="no Parquet file in"):
