@@ -197,8 +197,9 @@ class BorderedPattern:
             s = panel.shape[1]
             root = cholesky(panel[:s], is_lower=True)
             half = solve_lower(root, panel[s:].T)
-            update = blas.dsyrk(1.0, half, trans=1).T.reshape(-1)
-            np.subtract.at(border.reshape(-1), block.updated, update[block.lower])
+            if half.size:  # BLAS complains of blocks that no border links
+                update = blas.dsyrk(1.0, half, trans=1).T.reshape(-1)
+                np.subtract.at(border.reshape(-1), block.updated, update[block.lower])
             roots.append(root)
             halves.append(half)
         roots.append(cholesky(border, is_lower=True))
@@ -279,13 +280,16 @@ class BorderedCholesky:
         for block, root, half in self._parts:
             panel = block.panel(storage)
             s, b = half.shape
+            panel[:s] = inverse_from_cholesky(root, both=False)
+            if not b:
+                continue
             within = np.empty(b * b)
             within[block.lower] = border.reshape(-1)[block.updated]
             through = solve_upper(root, half)
             # the blocks of the inverse below H_i, and H_i's own
             across = blas.dsymm(-1.0, within.reshape(b, b).T, through, side=1)
             panel[s:] = across.T
-            panel[:s] = inverse_from_cholesky(root, both=False) - through @ across.T
+            panel[:s] -= through @ across.T
         out = np.zeros(q * q)
         out[pattern.cells] = storage[pattern.positions]
         return out.reshape(q, q)

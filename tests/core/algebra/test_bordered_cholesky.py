@@ -55,6 +55,14 @@ def test_blocks(factor):
         assert np.array_equal(outside - pattern.border.start, block.rows)
 
 
+@pytest.mark.parametrize("sizes", [(24, 40), (40, 0)])
+def test_blas_has_nothing_to_say(sizes, capfd):
+    """It prints, without Python's knowledge, of matrices without columns."""
+    cells, values, _ = scattered(*sizes)
+    bordered_pattern(cells, SIZE).factorize(values).inverse(whole=False)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_solutions(factor):
     root, _, _, whole = factor
     right = np.random.default_rng(2).standard_normal((SIZE, 3))
