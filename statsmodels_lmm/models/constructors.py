@@ -20,17 +20,14 @@ class Constructors:
 
     Attributes
     ----------
-    _sums_rows : bool
-        Whether rows may come in batches.
-    _own_arguments, _sides, _require_errors, _require_penalized, _number_rows
-        See `MixedModel`, as for `_family_of`.
+    _sums_rows, _own_arguments, _sides, _require_errors, _number_rows, _family_of
+        See `MixedModel`.
     """
 
-    _sums_rows: bool = False
+    _sums_rows: bool
     _own_arguments: tuple
     _sides: tuple
     _require_errors: Any
-    _require_penalized: Any
     _number_rows: Any
     _family_of: Any
     from_sums: Any

@@ -99,24 +99,7 @@ def regularized_fit(
     fit_kwds,
 ):
     """A fit at one penalty, see `CrossedMixedLM.fit_regularized`."""
-    if isinstance(alpha, str):
-        if alpha not in RULES:
-            near = alpha.lower()
-            hint = f"; did you mean {near!r}?" if near in RULES else ""
-            rules = ", ".join(map(repr, RULES))
-            raise ValueError(NAMED.format(rules, alpha) + hint)
-    elif np.ndim(alpha) == 1:
-        if options.penalty_weights is not None:
-            raise ValueError(
-                "one alpha for each column already has the weights of the penalty; "
-                "leave out penalty_weights="
-            )
-        options, alpha = replace(options, penalty_weights=alpha), 1.0
-    elif not (isinstance(alpha, int | float | np.number) and 0.0 < alpha < np.inf):
-        raise ValueError(
-            f"alpha must be positive, not {alpha!r}; a model of all columns without a "
-            "penalty is fitted by fit()"
-        )
+    options, alpha = _checked_alpha(options, alpha)
     check_choice("selection", selection, (None, "split"))
     if cv is not None and alpha != "cv":
         raise ValueError('cv= is for alpha="cv"')
@@ -148,6 +131,29 @@ def regularized_fit(
     other = whole.on(on_rows(model, second))
     record = replace(record, apart=tuple(apart))
     return fit_chosen(other, chosen, record, fit_kwds, drop_levels=True)
+
+
+def _checked_alpha(options, alpha):
+    """Options and a single penalty or rule; one for each column becomes weights."""
+    if isinstance(alpha, str):
+        if alpha not in RULES:
+            near = alpha.lower()
+            hint = f"; did you mean {near!r}?" if near in RULES else ""
+            rules = ", ".join(map(repr, RULES))
+            raise ValueError(NAMED.format(rules, alpha) + hint)
+    elif np.ndim(alpha) == 1:
+        if options.penalty_weights is not None:
+            raise ValueError(
+                "one alpha for each column already has the weights of the penalty; "
+                "leave out penalty_weights="
+            )
+        return replace(options, penalty_weights=alpha), 1.0
+    elif not (isinstance(alpha, int | float | np.number) and 0.0 < alpha < np.inf):
+        raise ValueError(
+            f"alpha must be positive, not {alpha!r}; a model of all columns without a "
+            "penalty is fitted by fit()"
+        )
+    return options, alpha
 
 
 @dataclass

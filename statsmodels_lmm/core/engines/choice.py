@@ -7,7 +7,7 @@ from statsmodels_lmm.core.engines.block_engine import BlockEngine
 from statsmodels_lmm.core.engines.block_sums import products_of_sums
 from statsmodels_lmm.core.engines.sparse_engine import SparseEngine
 from statsmodels_lmm.core.rows.model_rows import Rows
-from statsmodels_lmm.core.rows.pair_sums import PairSums
+from statsmodels_lmm.core.rows.pair_sums import PairSums, suffice
 
 ENGINES: tuple = SparseEngine, BlockEngine
 """In order of preference; the last suits all terms."""
@@ -50,7 +50,7 @@ def sufficient_statistics(endog, exog, terms):
     CrossProducts or SparseProducts
     """
     rows = Rows(endog, exog)
-    if len(terms) > 1 and all(f.is_grouped and f.relationship is None for f in terms):
+    if suffice(terms):
         found = sufficient_statistics_of_sums(PairSums.of(terms, rows), terms)
         return replace(found, rows=rows)
     return engine_for(terms, len(endog)).gather(rows)

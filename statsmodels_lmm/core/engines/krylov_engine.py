@@ -8,7 +8,7 @@ from statsmodels_lmm.core.algebra.memory import check_parameters
 from statsmodels_lmm.core.engines.krylov_probes import Probes
 from statsmodels_lmm.core.engines.krylov_products import KrylovProducts
 from statsmodels_lmm.core.engines.plan import EliminationPlan
-from statsmodels_lmm.core.rows.pair_sums import PairSums
+from statsmodels_lmm.core.rows.pair_sums import PairSums, suffice
 
 FEW_PROBES = Probes(seed=0, count=8)
 
@@ -32,9 +32,7 @@ class KrylovEngine:
     @classmethod
     def suits(cls, terms):
         """Whether there are several terms, all with unrelated levels."""
-        return len(terms) > 1 and all(
-            f.is_grouped and f.relationship is None for f in terms
-        )
+        return suffice(terms)
 
     @classmethod
     def of(cls, terms, nobs, probes=FEW_PROBES):

@@ -8,8 +8,8 @@ import numpy as np
 
 from statsmodels_lmm.core.many.standardized_responses import weighted_gram
 
-FINE, ALONE, MISSING, INFINITE, RANK, LEVELS, ROWS, EXACT, FAILED, SIZE = range(10)
-UNWEIGHTED = 10
+FINE, ALONE, MISSING, INFINITE, RANK, LEVELS = range(6)
+ROWS, EXACT, FAILED, SIZE, UNWEIGHTED = range(6, 11)
 """No problem; one that a fit of its own may solve; and those that have a sentence."""
 
 SENTENCES = {

@@ -113,6 +113,25 @@ class LinkedBlocks:
         return blocks.tocsr()
 
 
+def suffice(terms):
+    """
+    Whether sums over pairs of levels are all that a fit needs.
+
+    Parameters
+    ----------
+    terms : sequence of GroupedEffects or RawEffects
+        The terms.
+
+    Returns
+    -------
+    bool
+        True for several terms, all with unrelated levels.
+    """
+    return len(terms) > 1 and all(
+        f.is_grouped and f.relationship is None for f in terms
+    )
+
+
 def rows_by_pair(one, other):
     """
     The rows by their levels of two terms.
