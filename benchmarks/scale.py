@@ -6,7 +6,9 @@ fits one small model, so that only the fit is timed: from the formula to the sum
 add a design, write a function that simulates it and an entry of `SHAPES`; to add an
 engine or an option of a fit, write an entry of `FITS`.
 
-The fits "exact", "krylov" and "auto" are ours; "lmer" is that of lme4, if there is an
+The fits "exact", "krylov" and "auto" are ours, and "dask" is the last of them with rows
+that two processes of a Dask cluster on this machine sum, whose time to start and whose
+memory are not counted; "lmer" is that of lme4, if there is an
 Rscript, from a CSV file that is read before; "glmm" that of a Python package with a
 core in Rust; and "gpboost" that of GPBoost's iterative method with its defaults, by
 maximum likelihood. Both need a Python that has them.
@@ -29,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -346,8 +349,32 @@ def glmm(shape, data):
     return result.n_eval, -2.0 * result.loglik, [], 0.0
 
 
+@cache
+def cluster():
+    """A client of two processes on this machine, each with one thread."""
+    from distributed import Client, LocalCluster
+
+    processes = LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=None
+    )
+    client = Client(processes)
+    atexit.register(processes.close)
+    atexit.register(client.close)
+    return client
+
+
+def on_cluster(shape, data):
+    """The automatic fit of rows that are summed by Dask's processes."""
+    import dask.dataframe as dd
+
+    cluster()
+    is_frame = isinstance(data, pd.DataFrame)
+    rows = dd.from_pandas(data, npartitions=2) if is_frame else dd.read_parquet(data)
+    return ours("auto")(shape, rows)
+
+
 OWN = {engine: ours(engine) for engine in ("auto", "exact", "krylov")}
-FITS = {**OWN, "lmer": None, "gpboost": gpboost, "glmm": glmm}
+FITS = {**OWN, "dask": on_cluster, "lmer": None, "gpboost": gpboost, "glmm": glmm}
 
 LMER = """
 arguments <- commandArgs(TRUE)

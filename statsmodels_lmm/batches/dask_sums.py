@@ -2,10 +2,14 @@
 
 import os
 import sys
+from functools import partial
 
 import numpy as np
 
 from statsmodels_lmm.batches.sources import needed
+
+READ_AT_ONCE = 4
+"""Partitions that one task reads and sums, which an interrupt does not divide."""
 
 
 def partition_sums(empty, frame):
@@ -30,21 +34,45 @@ def partition_sums(empty, frame):
         that results are the same to the last digit with as many threads.
     """
     dask = needed("dask")
-    begin = dask.delayed(empty)
-    summed, merged = dask.delayed(_summed), dask.delayed(_merged)
+    merged = dask.delayed(_merged)
     parts, level = frame.to_delayed(), []
+    reading = _reading_tasks(parts)
     n_runs = min(_threads(), len(parts))
     starts = np.arange(n_runs + 1) * len(parts) // n_runs
     for start, stop in zip(starts[:-1], starts[1:]):
-        sums = begin
-        for part in parts[start:stop]:
-            sums = summed(sums, part)
+        sums, size = None, 1 if reading is None else READ_AT_ONCE
+        for i in range(start, stop, size):
+            some = slice(i, min(i + size, stop))
+            tables, tasks = (
+                (parts[some], []) if reading is None else ([], reading[some])
+            )
+            # all begin with what they bring along: a worker that adds is slow to send
+            add = partial(_summed, empty, tasks)
+            sums = dask.delayed(add)(sums, *tables)
         level.append(sums)
     while len(level) > 2:
         pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
         level = [merged(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
     first, *second = dask.compute(*level)
     return _merged(first, *second)
+
+
+def _reading_tasks(parts):
+    """
+    The tasks that make the partitions, or None if any takes more than one.
+
+    A partition that one task reads need not travel, nor wait in memory, if it is read
+    where it is summed.
+    """
+    cull = needed("dask.optimization").cull
+    tasks = []
+    for part in parts:
+        graph, _ = cull(dict(part.__dask_graph__()), [part.key])
+        task = graph[part.key]
+        if len(graph) > 1 or not callable(task):
+            return None
+        tasks.append(task)
+    return tasks
 
 
 def _threads():
@@ -59,8 +87,13 @@ def _threads():
 # what Dask holds may be used again if a worker dies, so it is not changed
 
 
-def _summed(sums, table):
-    return sums._copy().update(table, progress=False)
+def _summed(empty, tasks, sums, *tables):
+    sums = (empty if sums is None else sums)._copy()
+    for table in tables:
+        sums.update(table, progress=False)
+    for task in tasks:
+        sums.update(task(), progress=False)
+    return sums
 
 
 def _merged(first, *others):

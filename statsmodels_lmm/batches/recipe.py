@@ -31,7 +31,7 @@ class BatchRows:
     Parameters
     ----------
     columns : ndarray
-        X and the response without offset, shape (n, p + 1).
+        V = [1, X, y - o], shape (n, p + 2), in Fortran's order.
     effects : list of ndarray
         Effect columns of each term, shapes (n, k_i).
     groups : dict of Series
@@ -167,8 +167,9 @@ class Recipe:
                     names = self.designs.column_names(term.effects)
                     self._check_finite(found[term.effects], str(term), frame, names)
             parts = [ones if t.effects == "1" else found[t.effects] for t in terms]
-            effects.append(np.column_stack(parts) if len(parts) > 1 else parts[0])
-        columns = np.column_stack([exog, endog[:, 0] - offset])
+            effects.append(_side_by_side(parts) if len(parts) > 1 else parts[0])
+        columns = _side_by_side([ones, exog, endog])
+        columns[:, -1] -= offset
         groups = self._groups(frame)
         return BatchRows(columns, effects, groups, sides["weights"], complete)
 
@@ -303,6 +304,12 @@ class Recipe:
                     "or means, so they cannot be added: begin the others with "
                     "`sums.empty()`"
                 )
+
+
+def _side_by_side(parts):
+    """Columns of several arrays in a new one, each of them contiguous."""
+    size = sum(part.shape[1] for part in parts), len(parts[0])
+    return np.concatenate([part.T for part in parts], out=np.empty(size)).T
 
 
 def formulas_of(parsed):

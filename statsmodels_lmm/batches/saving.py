@@ -35,7 +35,10 @@ from statsmodels_lmm.formula.splines import checked
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.saved_values import levels, number, text, whole
 
-FORMAT, VERSION = "statsmodels_lmm sums", 1
+FORMAT, VERSION = "statsmodels_lmm sums", 2
+
+LINKS = "data", "indices", "indptr"
+"""Parts of the sparse matrices of pairs of levels."""
 
 
 def own_names(scope):
@@ -162,9 +165,18 @@ def _pack_levels(sums, arrays):
         arrays["plain"], arrays["inverse"] = found.plain[0], np.array(found.plain[2])
     for (i, j), parts in sums.links.items():
         matrix = total(parts)
-        for part in ("data", "indices", "indptr"):
-            arrays[f"links {i} {j} {part}"] = getattr(matrix, part)
+        for part in LINKS:
+            arrays[f"links {i} {j} {part}"] = _compact(getattr(matrix, part))
         arrays[f"links {i} {j} shape"] = np.array(matrix.shape)
+
+
+def _compact(numbers):
+    """Whole numbers in the smallest type that holds them, others as they are."""
+    highest = numbers.max(initial=0)
+    if not (numbers.min(initial=0) >= 0 and highest < 2**31):
+        return numbers
+    small = numbers.astype(np.min_scalar_type(int(highest)))
+    return small if (small == numbers).all() else numbers
 
 
 def unpacked(content):
@@ -335,10 +347,13 @@ def _unpack_levels(sums, arrays):
     for j in each:
         for i in range(j):
             name = f"links {i} {j}"
-            parts = [arrays[f"{name} {p}"] for p in ("data", "indices", "indptr")]
+            data, *places = (arrays[f"{name} {p}"] for p in LINKS)
             shape = tuple(arrays[f"{name} shape"].tolist())
+            kind = np.int32 if max(*shape, len(data)) < 2**31 else np.int64
+            places = [each.astype(kind) for each in places]
             if shape != (n_levels[i] * sizes[i], n_levels[j] * sizes[j]):
                 raise ValueError(f"{name} have shape {shape}")
-            matrix = sparse.csr_array(tuple(parts), shape=shape)
+            parts = data.astype(float), *places
+            matrix = sparse.csr_array(parts, shape=shape)
             matrix.check_format(full_check=True)
             sums.links[i, j] = (matrix,)

@@ -131,11 +131,14 @@ class Sums:
             for factor, terms in zip(self.factors, self.recipe.parsed.by_factor)
         ]
         n_levels = [factor.n_levels for factor in self.factors]
-        columns = np.empty((len(rows.columns), len(self.shift) + 1))
-        columns[:, 0] = 1.0
-        np.subtract(rows.columns, self.shift, out=columns[:, 1:])
+        rows.columns[:, 1:] -= self.shift
         sums, effects = GrowingSums.of(
-            columns, codes, n_levels, rows.effects, self.effect_shifts, rows.weights
+            rows.columns,
+            codes,
+            n_levels,
+            rows.effects,
+            self.effect_shifts,
+            rows.weights,
         )
         self.levels = sums if self.levels is None else self.levels.plus(sums)
         terms = list(zip(codes, n_levels, effects))
@@ -160,8 +163,9 @@ class Sums:
 
     def _place(self, rows):
         """Choose the shifts: the means of the first rows."""
-        first, means = rows.columns[0], rows.columns.mean(axis=0)
-        constant = (rows.columns == first).all(axis=0)
+        columns = rows.columns[:, 1:]
+        first, means = columns[0].copy(), columns.mean(axis=0)
+        constant = (columns == first).all(axis=0)
         self.shift = np.where(constant, first, means)
         self.effect_shifts = []
         for i, effects in enumerate(rows.effects):

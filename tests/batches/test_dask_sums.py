@@ -48,12 +48,42 @@ def test_partitions_are_summed_by_other_processes():
     assert found[0, 0] == pytest.approx(expected[0, 0])
 
 
+def test_partitions_are_read_where_they_are_summed(monkeypatch, tmp_path):
+    """Files are, and what takes several tasks comes as Dask has made it."""
+    pytest.importorskip("pyarrow")
+    frames = pytest.importorskip("dask.dataframe")
+    dask_sums = pytest.importorskip("statsmodels_lmm.batches.dask_sums")
+    monkeypatch.setattr(dask_sums, "READ_AT_ONCE", 2)
+    monkeypatch.setattr(dask_sums, "_threads", lambda: 2)
+    adding, added = dask_sums._summed, []
+
+    def noted(empty, tasks, sums, *tables):
+        added.append((len(tasks), len(tables)))
+        return adding(empty, tasks, sums, *tables)
+
+    monkeypatch.setattr(dask_sums, "_summed", noted)
+    data = awkward()[["y", "x", "g", "h"]].dropna()
+    frames.from_pandas(data, npartitions=5).to_parquet(tmp_path / "rows")
+    formula = "y ~ center(x) + (1 + x | g) + (1 | h)"
+    expected = crossedmixedlm(formula, data).fit()
+    for make, counts in [
+        (lambda rows: rows, [(2, 0), (1, 0), (2, 0)]),
+        (lambda rows: rows[rows["x"] < 99], [(2, 0), (1, 0), (2, 0)]),
+        (lambda rows: rows.repartition(npartitions=2), [(0, 1), (0, 1)]),
+    ]:
+        added.clear()
+        source = make(frames.read_parquet(tmp_path / "rows"))
+        found = crossedmixedlm(formula, source).fit()
+        assert found.llf == pytest.approx(expected.llf, rel=1e-12)
+        assert sorted(added) == sorted(counts)
+
+
 def test_sums_that_dask_holds_are_not_changed():
     """A worker that dies has Dask add rows to the same sums again."""
     dask_sums = pytest.importorskip("statsmodels_lmm.batches.dask_sums")
     data = awkward()
     sums = RowSums.of(FORMULA, [data[::2]], weights="w")
-    more = [dask_sums._summed(sums, data[1::2]) for _ in range(2)]
+    more = [dask_sums._summed(None, [], sums, data[1::2]) for _ in range(2)]
     assert sums.nobs == RowSums.of(FORMULA, [data[::2]], weights="w").nobs
     one, other = (each.finish().sums.gram for each in more)
     assert (one == other).all()

@@ -10,6 +10,7 @@ import pytest
 from batch_cases import awkward, in_batches
 
 from statsmodels_lmm import CrossedMixedLM, RowSums
+from statsmodels_lmm.batches import saving
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedlm
 
@@ -112,6 +113,35 @@ def changed(path, **entries):
     file = io.BytesIO()
     np.savez(file, **parts)
     path.write_bytes(file.getvalue())
+
+
+def counts_of(n):
+    rows = pd.DataFrame({"y": np.arange(6.0), "g": [0, 1] * 3, "h": [0, 0, 1, 1, 2, 2]})
+    return RowSums.of("y ~ 1 + (1 | g) + (1 | h)", [rows] * n)
+
+
+def stored(path):
+    with np.load(path) as arrays:
+        return {part: arrays[f"links 0 1 {part}"] for part in saving.LINKS}
+
+
+def test_numbers_of_rows_take_little_space(tmp_path):
+    path = tmp_path / "sums.npz"
+    counts_of(200).save(path)
+    assert {part.dtype for part in stored(path).values()} == {np.dtype(np.uint8)}
+    twice = RowSums.load(path).merge(RowSums.load(path)).finish().sums
+    assert (twice.links[0, 1].blocks == 400.0).all()
+    sums_of(DATA).save(path)
+    assert stored(path)["data"].dtype == float
+
+
+def test_files_of_the_first_version_are_read(tmp_path):
+    path = tmp_path / "sums.npz"
+    counts_of(3).save(path)
+    kinds = {"data": float, "indices": np.int32, "indptr": np.int32}
+    plain = {f"links 0 1 {n}": v.astype(kinds[n]) for n, v in stored(path).items()}
+    changed(path, version=1, **plain)
+    assert (RowSums.load(path).finish().sums.links[0, 1].blocks == 3.0).all()
 
 
 @pytest.mark.parametrize(

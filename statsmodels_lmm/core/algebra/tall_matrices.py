@@ -15,7 +15,7 @@ analysis of the CholeskyQR2 algorithm. Electronic Transactions on Numerical Anal
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import inverse_lower
+from statsmodels_lmm.core.algebra.dense import inverse_lower, triangle_of_qr
 
 MANY_ROWS = 10_000
 """Number of rows from which cross-products are formed."""
@@ -23,8 +23,11 @@ MANY_ROWS = 10_000
 CLEARLY = 0.01
 """Share of each column's norm outside the span of those before it that this takes."""
 
+WELL = 10.0
+"""Condition of columns of norm 1 up to which one round loses at most two digits."""
+
 ROWS_AT_ONCE = 2**14
-"""Number of rows that are overwritten at once."""
+"""Number of rows that are multiplied at once."""
 
 
 def are_clearly_independent(matrix):
@@ -69,21 +72,67 @@ def orthonormalized(matrix):
     return matrix, (first @ second).T
 
 
+def square_triangle(matrix):
+    """
+    R of the QR decomposition of a matrix, with rows of zeros if it has too few rows.
+
+    Parameters
+    ----------
+    matrix : ndarray
+        Shape (n, p).
+
+    Returns
+    -------
+    ndarray
+        The upper triangle, shape (p, p), whose rows may have either sign.
+    """
+    n, size = matrix.shape
+    filled = np.flatnonzero(matrix.any(axis=0))
+    gram = (matrix.T @ matrix)[np.ix_(filled, filled)]
+    first = _root_of(gram, n)
+    if first is None:
+        found = triangle_of_qr(matrix)
+        return np.vstack([found, np.zeros((size - len(found), size))])
+    norms = np.sqrt(np.diagonal(gram))
+    inverse = inverse_lower(first / norms[:, None])
+    if np.linalg.norm(inverse, 2) > WELL:
+        change, gram = (inverse / norms).T, np.zeros(gram.shape)
+        for some in _slices(n):
+            part = matrix[some][:, filled] @ change
+            gram += part.T @ part
+        first = first @ np.linalg.cholesky(gram)
+    found = np.zeros((size, size))
+    found[np.ix_(filled, filled)] = first.T
+    return found
+
+
 def _root(matrix):
     """The Cholesky factor of the cross-products, or None."""
-    n, p = matrix.shape
-    if n < max(MANY_ROWS, p**2):
+    return _root_of(matrix.T @ matrix, len(matrix)) if _is_tall(*matrix.shape) else None
+
+
+def _root_of(gram, n):
+    """The Cholesky factor of the cross-products over n rows, or None."""
+    if not _is_tall(n, len(gram)):
         return None
     try:
-        root = np.linalg.cholesky(matrix.T @ matrix)
+        root = np.linalg.cholesky(gram)
     except np.linalg.LinAlgError:
         return None
     left = np.diagonal(root) / np.linalg.norm(root, axis=1)
     return root if left.min(initial=1.0) > CLEARLY else None
 
 
+def _is_tall(n, p):
+    return n >= max(MANY_ROWS, p**2)
+
+
 def _multiply(matrix, change):
     """Multiply from the right, in place."""
-    for start in range(0, len(matrix), ROWS_AT_ONCE):
-        some = slice(start, start + ROWS_AT_ONCE)
+    for some in _slices(len(matrix)):
         matrix[some] = matrix[some] @ change
+
+
+def _slices(n):
+    """The rows of a matrix, a few at once."""
+    return [slice(start, start + ROWS_AT_ONCE) for start in range(0, n, ROWS_AT_ONCE)]

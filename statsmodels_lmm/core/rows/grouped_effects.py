@@ -32,15 +32,22 @@ def level_sums(codes, n_levels, left, right):
         return (left.T @ right)[None]
     out = np.empty((n_levels, left.shape[1], right.shape[1]))
     same = left is right
-    for a in range(left.shape[1]):
-        for b in range(right.shape[1]):
+    for a, column in enumerate(left.T):
+        is_one = _is_one(column)
+        for b, other in enumerate(right.T):
             if same and b < a:
                 out[:, a, b] = out[:, b, a]
+            elif is_one and _is_one(other):
+                out[:, a, b] = np.bincount(codes, minlength=n_levels)
             else:
-                out[:, a, b] = np.bincount(
-                    codes, left[:, a] * right[:, b], minlength=n_levels
-                )
+                products = other if is_one else column * other
+                out[:, a, b] = np.bincount(codes, products, minlength=n_levels)
     return out
+
+
+def _is_one(column):
+    """Whether all values are 1, so that products with them need not be formed."""
+    return bool((column[:1] == 1.0).all()) and bool((column == 1.0).all())
 
 
 class CovarianceBlocks:

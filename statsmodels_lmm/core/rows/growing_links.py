@@ -30,13 +30,12 @@ def links_of(first, second):
     a, b = left.shape[1], right.shape[1]
     shape = n_first * a, n_second * b
     kind = np.int32 if max(shape) < 2**31 else np.int64
-    rows = (g[:, None] * a + np.arange(a)).astype(kind)
-    columns = (h[:, None] * b + np.arange(b)).astype(kind)
+    g, h = g.astype(kind), h.astype(kind)
     if a == b == 1:
-        places = rows[:, 0], columns[:, 0]
-        products = left[:, 0] * right[:, 0]
+        places, products = (g, h), left[:, 0] * right[:, 0]
     else:
-        places = np.repeat(rows, b, axis=1).ravel(), np.tile(columns, a).ravel()
+        rows, columns = _places(g, a), _places(h, b)
+        places = np.repeat(rows, b), np.tile(columns.reshape(-1, b), a).ravel()
         products = (left[:, :, None] * right[:, None, :]).ravel()
     return sparse.coo_array((products, places), shape=shape).tocsr()
 
@@ -188,7 +187,7 @@ def _grown(matrix, shape):
 
 def _places(levels, size):
     """Rows or columns of the effects of levels."""
-    return (levels[:, None] * size + np.arange(size)).ravel()
+    return (levels[:, None] * size + np.arange(size, dtype=levels.dtype)).ravel()
 
 
 def _ascending(order, matrix):

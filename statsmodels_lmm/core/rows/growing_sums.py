@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import triangle_of_qr
+from statsmodels_lmm.core.algebra.tall_matrices import square_triangle
 from statsmodels_lmm.core.rows.grouped_effects import level_sums
 
 
@@ -61,7 +61,8 @@ class GrowingSums:
         Parameters
         ----------
         columns : ndarray
-            V, shape (n, c), of at least one row.
+            V, shape (n, c), of at least one row; those of Fortran's order are summed
+            faster.
         codes : sequence of ndarray
             Level of each row for each term, shapes (n,).
         n_levels : sequence of int
@@ -117,12 +118,12 @@ class GrowingSums:
         plain = None
         if self.plain is not None:
             (r, moments, inverse), (s, further, more) = self.plain, other.plain
-            triangle = triangle_of_qr(np.vstack([r, s]))
+            triangle = square_triangle(np.vstack([r, s]))
             added = tuple(a + b for a, b in zip(moments, further))
             plain = triangle, added, inverse + more
         return GrowingSums(
             nobs=self.nobs + other.nobs,
-            triangle=triangle_of_qr(np.vstack([self.triangle, other.triangle])),
+            triangle=square_triangle(np.vstack([self.triangle, other.triangle])),
             level_sums=tuple(map(_padded_sum, self.level_sums, other.level_sums)),
             diagonal=tuple(map(_padded_sum, self.diagonal, other.diagonal)),
             lowest=np.minimum(self.lowest, other.lowest),
@@ -190,12 +191,6 @@ class GrowingSums:
                 _placed(s, *where) for s, where in zip(self.diagonal, triples)
             ),
         )
-
-
-def square_triangle(columns):
-    """R of a QR decomposition, with rows of zeros if there are too few rows."""
-    found, size = triangle_of_qr(columns), columns.shape[1]
-    return np.vstack([found, np.zeros((size - len(found), size))])
 
 
 def shift_of_effects(before, after, constants):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import triangle_of_qr
+from statsmodels_lmm.core.algebra.tall_matrices import square_triangle
 from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.rows.pair_sums import PairSums
 from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
@@ -146,7 +146,7 @@ class SummedRows:
         change = np.eye(p + 2)[:, places]
 
         def reduced(triangle):
-            return _square_triangle(triangle[:, places])
+            return square_triangle(triangle[:, places])
 
         plain = self.plain
         if plain is not None:
@@ -266,14 +266,14 @@ class SummedRows:
         if weights is not None:
             root, logarithms = np.sqrt(weights)[:, None], float(np.log(weights).sum())
             plain = PlainSums(
-                _square_triangle(whole),
+                square_triangle(whole),
                 tuple(f.effects.T @ f.effects for f in moved),
                 float((1.0 / weights).sum()),
             )
         weighted = [term.at(term.codes, term.effects * root) for term in moved]
         return cls(
             sums=PairSums.of(weighted, Rows(None, whole * root)),
-            triangle=_square_triangle(whole * root),
+            triangle=square_triangle(whole * root),
             shift=shift,
             effect_shifts=tuple(shifts),
             constants=tuple(constants),
@@ -282,12 +282,6 @@ class SummedRows:
             has_weights=weights is not None,
             plain=plain,
         )
-
-
-def _square_triangle(columns):
-    """R of a QR decomposition, with rows of zeros if there are too few rows."""
-    found, size = triangle_of_qr(columns), columns.shape[1]
-    return np.vstack([found, np.zeros((size - len(found), size))])
 
 
 def _ones(effects, block):

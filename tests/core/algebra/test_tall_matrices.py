@@ -9,6 +9,7 @@ from statsmodels_lmm.core.algebra.tall_matrices import (
     MANY_ROWS,
     are_clearly_independent,
     orthonormalized,
+    square_triangle,
 )
 
 
@@ -48,3 +49,35 @@ def test_reflections_are_not_needed_for_clearly_independent_columns(share, monke
 )
 def test_other_columns_are_not_clear(matrix):
     assert not are_clearly_independent(matrix)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("share", [1.0, 0.02, 1e-5, 0.0])
+def test_a_triangle_is_that_of_reflections(share, order):
+    """Whether one round is enough, two are needed or reflections; a column is zero."""
+    matrix = columns(share=share) / 10.0 ** np.linspace(-80, 80, 4)
+    found = square_triangle(matrix)
+    assert_allclose(np.tril(found, -1), 0.0)
+    expected = np.linalg.qr(matrix, mode="r")
+    assert_allclose(np.abs(found), np.abs(expected), atol=1e-10)
+    wider = np.insert(matrix, 1, 0.0, axis=1).copy(order=order)
+    found = square_triangle(wider)
+    assert_allclose(np.tril(found, -1), 0.0)
+    assert_allclose(found.T @ found, wider.T @ wider, rtol=1e-11, atol=1e-9)
+
+
+def test_a_second_round_restores_the_digits_of_a_triangle(monkeypatch):
+    matrix = columns(share=0.02, p=2) / 10.0 ** np.linspace(-80, 80, 2)
+    last = np.abs(np.linalg.qr(matrix, mode="r")[1, 1])
+    monkeypatch.setattr(tall_matrices, "ROWS_AT_ONCE", 100)
+    two = abs(square_triangle(matrix)[1, 1] / last - 1.0)
+    monkeypatch.setattr(tall_matrices, "WELL", np.inf)
+    one = abs(square_triangle(matrix)[1, 1] / last - 1.0)
+    assert two < 1e-14 < one
+
+
+def test_few_rows_have_a_square_triangle():
+    matrix = np.arange(6.0).reshape(2, 3) + np.eye(2, 3)
+    found = square_triangle(matrix)
+    assert found.shape == (3, 3)
+    assert_allclose(found.T @ found, matrix.T @ matrix)
