@@ -15,8 +15,8 @@ maximum likelihood. Both need a Python that has them.
 
 The ratio is that of the fit's time to the time that lme4 takes for sleepstudy on the
 same machine, if given by ``--lmer``. Memory is the largest resident set of the process
-during the fit, and what it had grown by. A virtual machine that is given memory only when it
-is used takes seconds for each gigabyte, so some is used and freed before.
+during the fit, and what it had grown by. A virtual machine that is given memory only
+when it is used takes seconds for each gigabyte, so some is used and freed before.
 """
 
 import argparse

@@ -60,8 +60,8 @@ ELSEWHERE = {
     "test_generalized_influence": "working_model",
     "test_influence": "case_deletion case_refits row_groups",
     "test_likelihood_ratio": "nested_models spans",
-    "test_models_with_errors": "absorbed_effects covariance fits_with_errors from_arrays "
-    "residual_terms",
+    "test_models_with_errors": "absorbed_effects covariance fits_with_errors "
+    "from_arrays residual_terms",
     "test_residual_parameters": "correlated_refits",
     "test_marginal_contrasts": "comparisons contrast_estimates estimate_tests "
     "hypotheses joint_tests letter_displays response_transforms specs",

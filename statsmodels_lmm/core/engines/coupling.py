@@ -5,7 +5,7 @@ Both kinds have the same methods. T is the coupling of l levels with k effects
 to q tail columns, T_g its k x q rows for level g.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,7 @@ from statsmodels_lmm.core.algebra.dense import (
     transpose,
 )
 from statsmodels_lmm.core.engines.column_split import lower_product
+from statsmodels_lmm.core.engines.equal_weights import EqualWeights
 from statsmodels_lmm.core.engines.level_pairs import LevelPairs
 from statsmodels_lmm.core.engines.levels import level_gram
 
@@ -111,6 +112,7 @@ class SparseCoupling:
     k_effects: int
     max_pairs: int = 36_000_000
     pairs: LevelPairs | None = None
+    _classes: dict = field(default_factory=dict, init=False, repr=False, compare=False)
 
     is_sparse = True
 
@@ -156,9 +158,24 @@ class SparseCoupling:
 
         Only the lower triangle is valid.
         """
-        if not self.is_kept:
-            return self._layout.split.gram(self.matrix, self._weighted(weights))
-        return self._square(self._gram_cells(weights))
+        if self.is_kept:
+            return self._square(self._gram_cells(weights))
+        if self.k_effects == 1:
+            return self._gram_by_weight(weights[:, 0, 0])
+        return self._layout.split.gram(self.matrix, self._weighted(weights))
+
+    def _gram_by_weight(self, weights):
+        """The gram for weights (l,), of which many may be equal as they were before."""
+        split = self._layout.split
+        known = self._classes.get("kept")
+        found = known and known.gram(self.matrix, weights)
+        if found is None:
+            known = EqualWeights.of(self.matrix, weights, split)
+            self._classes["kept"] = known
+            found = known and known.gram(self.matrix, weights)
+        if found is None:
+            found = split.gram(self.matrix, self._weighted(weights[:, None, None]))
+        return found
 
     def _weighted(self, weights):
         """W_g T_g of all levels, with the pattern of T, for symmetric W_g."""
