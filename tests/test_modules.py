@@ -70,8 +70,9 @@ ELSEWHERE = {
     "test_variance_parameters": "block_functions",
     "test_prediction_intervals": "prediction_variance",
     # formulas and data
-    "test_batches_in_memory": "chunks from_batches learning passes reading recipe sums "
-    "told_once",
+    "test_batches_in_memory": "chunks finishing from_batches learning passes reading "
+    "recipe sums told_once",
+    "test_sources": "arrow_sources opening table_sources",
     "test_bad_inputs": "exceptions quoting row_values validation",
     "test_data_frames": "columns frame",
     "test_messy_columns": "text_values",

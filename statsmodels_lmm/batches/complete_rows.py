@@ -198,6 +198,8 @@ def complete_rows(table, wanted, start):
         for name, role in wanted.roles.items()
     }
     gaps = {name: pd.isna(v) for name, v in values.items()}
+    for name in (name for name, role in wanted.roles.items() if "group" in role):
+        _check_one_kind(frame[name], name)
     for what, name in columns.items():
         gaps[name] = gaps.get(name, False) | np.isnan(sides[what])
     incomplete = np.any(list(gaps.values()), axis=0)
@@ -212,6 +214,22 @@ def complete_rows(table, wanted, start):
         frame, sides = frame[~incomplete], taken(sides, ~incomplete)
     sides = {**dict.fromkeys(wanted.sides), **sides}
     return CompleteRows(frame, text & wanted.coded, sides, counts)
+
+
+def _check_one_kind(column, name):
+    """Reject a grouping column of values of several kinds, such as 1 and "1"."""
+    if column.dtype != object:
+        return
+    if not pd.api.types.infer_dtype(column, skipna=True).startswith("mixed"):
+        return
+    first = column.dropna().map(type).drop_duplicates()
+    kinds = {kind_of_levels(column.loc[[row]]): row for row in first.index[::-1]}
+    if len(kinds) > 1:
+        (known, _), (found, row) = list(kinds.items())[::-1][:2]
+        raise DataError(
+            f"grouping column '{name}' mixes {known} and {found}, which would be "
+            f"different levels: it holds {found} in row {row}; convert the column"
+        )
 
 
 def kind_of(column):

@@ -122,6 +122,10 @@ class Values:
         ndarray
             Shape (number of values,).
         """
+        is_float = uniques.dtype.kind == "f"
+        if is_float and any(part.dtype.kind in "iu" for part in self._parts):
+            # as all rows in memory would be, so that levels have the same labels
+            self._parts = [_as_floats(part) for part in self._parts]
         if self._parts and _is_decimal(uniques) != _is_decimal(self._parts[0]):
             codes, alike = pd.factorize(_like(uniques, self._parts[0]))
             return self._placed(alike)[codes]
@@ -179,6 +183,12 @@ class Values:
 def _joined(parts):
     """Indexes one after the other, of a type that holds the values of all."""
     return parts[0].append(parts[1:]) if len(parts) > 1 else parts[0]
+
+
+def _as_floats(values):
+    """Whole numbers as decimal numbers, if no two become the same."""
+    floats = values.astype(float) if values.dtype.kind in "iu" else values
+    return floats if floats.is_unique else values
 
 
 def _is_decimal(values):

@@ -8,13 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.batches.sources import (
-    BATCH_SIZE,
-    READ_FIRST,
-    close,
-    needed,
-    source_of,
-)
+from statsmodels_lmm.batches.opening import source_of
+from statsmodels_lmm.batches.sources import BATCH_SIZE, READ_FIRST, close, needed
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.backend import design_matrices
 from statsmodels_lmm.formula.chunks import remembering_factors, response_formula

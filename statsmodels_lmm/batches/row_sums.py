@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from statsmodels_lmm.batches.dask_sums import partition_sums
+from statsmodels_lmm.batches.finishing import finished, model_arguments
 from statsmodels_lmm.batches.learning import check_some_rows, learn
-from statsmodels_lmm.batches.levels import value_order
+from statsmodels_lmm.batches.opening import source_of
 from statsmodels_lmm.batches.passes import Passes
 from statsmodels_lmm.batches.reading import read_names, variable_of_rows
-from statsmodels_lmm.batches.recipe import formulas_of
 from statsmodels_lmm.batches.saving import (
     arrays_of,
     own_names,
@@ -18,22 +18,16 @@ from statsmodels_lmm.batches.saving import (
     sums_from,
     unpacked,
 )
-from statsmodels_lmm.batches.sources import BATCH_SIZE, source_of
+from statsmodels_lmm.batches.sources import BATCH_SIZE
 from statsmodels_lmm.batches.sums import Sums
 from statsmodels_lmm.batches.told_once import ToldOnce
 from statsmodels_lmm.core.rows.summed_rows import SummedRows
 from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.display import Brief
-from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.codings import check_factors
-from statsmodels_lmm.formula.columns import warn_of_float_keys
-from statsmodels_lmm.formula.dialects import response_of
-from statsmodels_lmm.formula.evaluation import MOST_COMPARED, warn_of_near_levels
-from statsmodels_lmm.formula.frame import warn_of_rows_without_group
 from statsmodels_lmm.formula.gate import check_formula
 from statsmodels_lmm.formula.packing import packed_value
-from statsmodels_lmm.formula.plain_names import plain_names
-from statsmodels_lmm.inputs.row_values import rows_text
 
 
 class RowSums(Brief):
@@ -364,7 +358,7 @@ class RowSums(Brief):
         -------
         SummedRows
         """
-        return self._finished()[0]
+        return finished(self._sums)[0]
 
     def model_arguments(self) -> dict[str, Any]:
         """
@@ -374,42 +368,4 @@ class RowSums(Brief):
         -------
         dict
         """
-        summed, random = self._finished()
-        sums, recipe = self._sums, self._sums.recipe
-        parsed, infos = recipe.parsed, recipe.designs.infos
-        seen = {name: values.index for name, values in sums.seen.items()}
-        return {
-            "summed": summed,
-            "endog_name": plain_names([response_of(parsed.fixed_formula)])[0],
-            "exog_names": recipe.exog_names,
-            "random": random,
-            "formula": recipe.text,
-            "parsed": parsed,
-            "frame": recipe.empty_frame(seen),
-            "spec": infos[parsed.fixed],
-            "column_specs": {t: infos[t] for t in formulas_of(parsed)[2:]},
-            "groupings": recipe.groupings,
-            "scope": recipe.wanted.scope,
-            "n_dropped": sums.counts.dropped,
-            "missing_counts": sums.counts.missing,
-            "structures": recipe.structures,
-            "weights_name": recipe.wanted.sides["weights"],
-            "offset_name": recipe.wanted.sides["offset"],
-        }
-
-    def _finished(self):
-        """The sums, and the random effects without rows."""
-        sums = self._sums
-        check_some_rows(sums.counts, sums.recipe.wanted)
-        if sums.counts.weightless:
-            rows = rows_text(sums.counts.weightless)
-            warn(f"{rows} of weight 0 dropped", DataWarning)
-        warn_of_rows_without_group(sums.counts.missing, sums.recipe.wanted.roles)
-        warned: set = set()
-        for name, values in sums.values.items():
-            if len(values) and values.index.dtype.kind == "f":
-                warn_of_float_keys(self.nobs, len(values), name)
-            if len(values) <= MOST_COMPARED:
-                ordered, _ = value_order(values.index, values.categories)
-                warn_of_near_levels(name, ordered, warned)
-        return sums.finish()
+        return model_arguments(self._sums)

@@ -21,6 +21,7 @@ from statsmodels_lmm.formula.evaluation import (
 )
 from statsmodels_lmm.formula.frame import find_column, prepare_frame
 from statsmodels_lmm.formula.model_formula import offset_formula
+from statsmodels_lmm.formula.names import columns_in
 from statsmodels_lmm.formula.plain_names import in_backticks
 from statsmodels_lmm.formula.remembered import grouping_factors
 from statsmodels_lmm.formula.responses import evaluate_response
@@ -136,7 +137,9 @@ def build_design(
         endog, event = evaluate_response(formula, frame, scope, family)
         _, exog, spec = evaluate(formula.fixed, frame, scope, engine)
     warn_of_levels(spec, engine, warned)
+    _check_whole_columns(endog, frame)
     check_finite(endog, formula.response, frame.index)
+    _check_whole_columns(exog, frame)
     check_finite(exog, "the fixed effects", frame.index)
     if len(set(exog.columns)) < exog.shape[1]:
         twice = exog.columns[exog.columns.duplicated()][0]
@@ -210,6 +213,15 @@ def _used_rows(value, name, labels, rows):
         value = aligned(value, labels, f"the variable '{name}' in the formula")
         return value.iloc[rows].reset_index(drop=True)
     return value[rows]
+
+
+def _check_whole_columns(columns, frame):
+    """Reject an infinite value, which would make the whole of ``center(x)`` NaN."""
+    good = np.isfinite(columns.to_numpy(float)).any(axis=0)
+    for column in columns.columns[~good]:
+        for name in columns_in(column, frame.columns):
+            if frame[name].dtype.kind == "f":
+                check_finite(frame[[name]], column, frame.index)
 
 
 def check_finite(columns, what, labels):

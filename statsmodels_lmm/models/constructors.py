@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from statsmodels_lmm.batches.sources import BATCH_SIZE, is_lazy
+from statsmodels_lmm.batches.opening import is_lazy
+from statsmodels_lmm.batches.sources import BATCH_SIZE
 from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.quoting import quotes_told

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
+from statsmodels_lmm.batches.opening import source_of
 from statsmodels_lmm.batches.reading import IN_MEMORY
 from statsmodels_lmm.batches.row_sums import RowSums
-from statsmodels_lmm.batches.sources import BATCH_SIZE, source_of
+from statsmodels_lmm.batches.sources import BATCH_SIZE
 from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.models.from_sums import model_from_sums

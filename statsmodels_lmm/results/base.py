@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.batches.opening import is_lazy
 from statsmodels_lmm.batches.row_results import predict_batches
-from statsmodels_lmm.batches.sources import is_lazy
 from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.criteria.estimates import estimates
 from statsmodels_lmm.core.rows.estimability import estimability

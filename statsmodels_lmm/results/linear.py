@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.wrapper import populate_wrapper
 
+from statsmodels_lmm.batches.opening import is_lazy
 from statsmodels_lmm.batches.row_results import augment_batches, sample_batches
-from statsmodels_lmm.batches.sources import is_lazy
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.estimates import Estimates
 from statsmodels_lmm.core.uncertainty.identification import flat_with_errors

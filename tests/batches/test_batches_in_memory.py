@@ -8,6 +8,7 @@ import pytest
 from batch_cases import N, awkward, in_batches
 
 from statsmodels_lmm import CrossedMixedLM, RowSums
+from statsmodels_lmm.batches.levels import Values
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 
@@ -221,6 +222,46 @@ def test_sums_may_be_used_again():
     sums.update(data.head(50))
     more = pd.concat([data, data.head(50)], ignore_index=True)
     assert_same_model(sums, crossedmixedlm(formula, more))
+
+
+@pytest.mark.parametrize("other", [str, lambda g: g > 7])
+def test_kinds_of_levels_are_not_mixed_in_a_batch(other):
+    data = DATA.dropna().reset_index(drop=True)
+    g = data["g"].astype(object)
+    g[5] = other(g[5])
+    mixed = data.assign(g=g)
+    with pytest.raises(DataError, match=r"'g' mixes numbers and .* in row 5; convert"):
+        RowSums.of("y ~ x + (1 | g)", [mixed])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_whole_numbers_that_become_decimal_have_one_label(order):
+    """As with a gap in a later file, which makes its whole numbers decimal."""
+    data = DATA.dropna().astype({"g": int})
+    batches = [data, data.astype({"g": float})][::order]
+    sums = RowSums.of("y ~ x + (1 | g / h)", batches)
+    model = crossedmixedlm("y ~ x + (1 | g / h)", pd.concat(batches))
+    assert_same_model(sums, model)
+    fit = CrossedMixedLM.from_sums(sums).fit()
+    for name, effects in model.fit().random_effects.items():
+        assert effects.index.astype(str).equals(
+            fit.random_effects[name].index.astype(str)
+        )
+
+
+def test_large_whole_numbers_stay_different_levels():
+    values = Values()
+    values.place(pd.Index([2**53, 2**53 + 1]))
+    assert values.place(pd.Index([0.5])).tolist() == [2]
+    assert len(values) == 3
+
+
+@pytest.mark.parametrize("formula", ["y ~ center(x) * c", "center(y) ~ scale(x)"])
+def test_infinite_value_in_memory_is_named_by_its_row(formula):
+    data = DATA.dropna().reset_index(drop=True)
+    data.loc[7, "x" if formula[0] == "y" else "y"] = np.inf
+    with pytest.raises(DataError, match=r"'[xy]' in center\([xy]\) is .* in row 7$"):
+        crossedmixedlm(f"{formula} + (1 | g)", data)
 
 
 @pytest.mark.parametrize("later", [str, float, lambda g: g > 7])

@@ -8,8 +8,8 @@ import pytest
 from batch_cases import awkward, in_batches
 
 from statsmodels_lmm import CrossedMixedLM, RowSums
+from statsmodels_lmm.batches.opening import is_lazy, source_of
 from statsmodels_lmm.batches.passes import Passes
-from statsmodels_lmm.batches.sources import is_lazy, source_of
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm, mixedlm
 
