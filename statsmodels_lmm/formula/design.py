@@ -137,10 +137,8 @@ def build_design(
         endog, event = evaluate_response(formula, frame, scope, family)
         _, exog, spec = evaluate(formula.fixed, frame, scope, engine)
     warn_of_levels(spec, engine, warned)
-    _check_whole_columns(endog, frame)
-    check_finite(endog, formula.response, frame.index)
-    _check_whole_columns(exog, frame)
-    check_finite(exog, "the fixed effects", frame.index)
+    _check_evaluated(endog, formula.response, frame)
+    _check_evaluated(exog, "the fixed effects", frame)
     if len(set(exog.columns)) < exog.shape[1]:
         twice = exog.columns[exog.columns.duplicated()][0]
         raise DataError(f"column '{twice}' appears twice in the fixed effects")
@@ -215,13 +213,16 @@ def _used_rows(value, name, labels, rows):
     return value[rows]
 
 
-def _check_whole_columns(columns, frame):
-    """Reject an infinite value, which would make the whole of ``center(x)`` NaN."""
-    good = np.isfinite(columns.to_numpy(float)).any(axis=0)
-    for column in columns.columns[~good]:
+def _check_evaluated(columns, what, frame):
+    """Reject infinite or undefined values, of which one makes all of ``center(x)``."""
+    finite = np.isfinite(columns.to_numpy(float))
+    if finite.all():
+        return
+    for column in columns.columns[~finite.any(axis=0)]:
         for name in columns_in(column, frame.columns):
             if frame[name].dtype.kind == "f":
                 check_finite(frame[[name]], column, frame.index)
+    check_finite(columns, what, frame.index)
 
 
 def check_finite(columns, what, labels):

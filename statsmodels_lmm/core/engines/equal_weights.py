@@ -11,8 +11,8 @@ import numpy as np
 
 from statsmodels_lmm.core.engines.column_split import ColumnSplit
 
-MOST = 2**24
-"""Largest number of numbers that are kept."""
+MOST = 2**27
+"""Largest number of bytes that are kept."""
 
 SAME = 1e-15
 """Difference of weights, as a share of the largest one, that is rounding."""
@@ -31,7 +31,7 @@ class EqualWeights:
         Levels of each class.
     grams : tuple of ndarray
         Sum over the levels of each class of T_g'T_g, shape (q, q), of which only the
-        lower triangle is valid.
+        lower triangle is valid; numbers of rows in the smallest type that holds them.
     rest : ndarray
         Levels of no class.
     """
@@ -60,14 +60,15 @@ class EqualWeights:
         EqualWeights or None
             None if most levels would be of no class.
         """
-        most = MOST // matrix.shape[1] ** 2
+        size = np.int16().nbytes if (matrix.data % 1.0 == 0.0).all() else 8
+        most = MOST // (size * matrix.shape[1] ** 2)
         _, labels, counts = np.unique(weights, return_inverse=True, return_counts=True)
         largest = np.argsort(-counts, kind="stable")[:most]
         if 2 * counts[largest].sum() < len(weights) or len(largest) * 2 > len(weights):
             return None
         levels = tuple(np.flatnonzero(labels == each) for each in largest)
         parts = [matrix[each] for each in levels]
-        grams = tuple(split.gram(part, part) for part in parts)
+        grams = tuple(_compact(split.gram(part, part)) for part in parts)
         rest = np.flatnonzero(~np.isin(labels, largest))
         return cls(split, levels, grams, rest)
 
@@ -100,3 +101,11 @@ class EqualWeights:
         for some, gram in zip(each, self.grams):
             total += np.multiply(gram, some[0], out=product)
         return total
+
+
+def _compact(gram):
+    """Whole numbers in a small type, and other numbers as they are."""
+    largest = np.abs(gram).max()
+    if (gram % 1.0).any() or largest >= 2**31:
+        return gram
+    return gram.astype(np.min_scalar_type(-1 - int(largest)))

@@ -50,7 +50,7 @@ def test_products_are_formed_once(monkeypatch):
 
 
 def test_the_smallest_classes_are_not_kept(monkeypatch):
-    monkeypatch.setattr(equal_weights, "MOST", 2 * Q**2)
+    monkeypatch.setattr(equal_weights, "MOST", 16 * Q**2)
     ours = coupling()
     assert_is_sum(ours.gram((1.0 / SIZES)[:, None, None]), 1.0 / SIZES)
     without_products(monkeypatch, np.count_nonzero(SIZES < 5))
@@ -71,7 +71,17 @@ def test_other_couplings_have_classes_of_their_own():
     assert_is_sum(twice.gram(weights[:, None, None]), weights, 2.0 * MATRIX)
 
 
+def test_numbers_of_rows_take_little_space():
+    counts = MATRIX.copy()
+    counts.data = RNG.integers(1, 40, len(counts.data)).astype(float)
+    known = EqualWeights.of(counts, 1.0 / SIZES, column_split(counts))
+    assert {gram.dtype for gram in known.grams} <= {np.dtype("i2"), np.dtype("i4")}
+    assert_is_sum(known.gram(counts, 1.0 / SIZES), 1.0 / SIZES, counts)
+    known = EqualWeights.of(MATRIX, 1.0 / SIZES, column_split(MATRIX))
+    assert {gram.dtype for gram in known.grams} == {np.dtype(float)}
+
+
 @pytest.mark.parametrize("weights", [RNG.random(L), np.repeat(RNG.random(L // 2), 2)])
 def test_different_weights_have_no_classes(weights, monkeypatch):
-    monkeypatch.setattr(equal_weights, "MOST", 50 * Q**2)
+    monkeypatch.setattr(equal_weights, "MOST", 400 * Q**2)
     assert EqualWeights.of(MATRIX, weights, column_split(MATRIX)) is None
