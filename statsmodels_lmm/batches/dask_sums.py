@@ -34,21 +34,21 @@ def partition_sums(empty, frame):
         that results are the same to the last digit with as many threads.
     """
     dask = needed("dask")
-    merged = dask.delayed(_merged)
-    parts, level = frame.to_delayed(), []
+    parts, merged = frame.to_delayed(), dask.delayed(_merged)
     reading = _reading_tasks(parts)
     n_runs = min(_threads(), len(parts))
     starts = np.arange(n_runs + 1) * len(parts) // n_runs
+    level = []
     for start, stop in zip(starts[:-1], starts[1:]):
-        sums, size = None, 1 if reading is None else READ_AT_ONCE
-        for i in range(start, stop, size):
-            some = slice(i, min(i + size, stop))
-            tables, tasks = (
-                (parts[some], []) if reading is None else ([], reading[some])
-            )
-            # all begin with what they bring along: a worker that adds is slow to send
-            add = partial(_summed, empty, tasks)
-            sums = dask.delayed(add)(sums, *tables)
+        if reading is None:
+            batches = [([part], []) for part in parts[start:stop]]
+        else:
+            cuts = [*range(start, stop, READ_AT_ONCE), stop]
+            batches = [([], reading[a:b]) for a, b in zip(cuts[:-1], cuts[1:])]
+        sums = None
+        for tables, tasks in batches:
+            # all bring along what they begin with: a worker that adds is slow to send
+            sums = dask.delayed(partial(_summed, empty, tasks))(sums, *tables)
         level.append(sums)
     while len(level) > 2:
         pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
@@ -64,15 +64,10 @@ def _reading_tasks(parts):
     A partition that one task reads need not travel, nor wait in memory, if it is read
     where it is summed.
     """
-    cull = needed("dask.optimization").cull
-    tasks = []
-    for part in parts:
-        graph, _ = cull(dict(part.__dask_graph__()), [part.key])
-        task = graph[part.key]
-        if len(graph) > 1 or not callable(task):
-            return None
-        tasks.append(task)
-    return tasks
+    graph = dict(parts[0].__dask_graph__())
+    tasks = [graph.get(part.key) for part in parts]
+    alone = (callable(t) and not getattr(t, "dependencies", True) for t in tasks)
+    return tasks if all(alone) else None
 
 
 def _threads():
