@@ -41,7 +41,7 @@ def partition_sums(empty, frame):
     level = []
     for start, stop in zip(starts[:-1], starts[1:]):
         if reading is None:
-            batches = [([part], []) for part in parts[start:stop]]
+            batches: list = [([part], []) for part in parts[start:stop]]
         else:
             cuts = [*range(start, stop, READ_AT_ONCE), stop]
             batches = [([], reading[a:b]) for a, b in zip(cuts[:-1], cuts[1:])]
