@@ -15,6 +15,7 @@ from statsmodels_lmm.core.search import krylov
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.comparison.likelihood_ratio import compare
+from statsmodels_lmm.inference.variances import profile as profiles
 
 FORMULA = "y ~ x + f + (x | worker) + (1 | firm)"
 
@@ -222,11 +223,43 @@ def test_what_has_no_such_engine(data):
 
 
 def test_what_needs_exact_traces(probed):
-    for method in (probed.profile, probed.get_influence):
-        with pytest.raises(NotImplementedError, match='fit with engine="exact"'):
-            method()
+    with pytest.raises(NotImplementedError, match='fit with engine="exact"'):
+        probed.get_influence()
     with pytest.raises(NotImplementedError, match='fit with engine="exact"'):
         probed.with_df_method("kenward-roger").summary()
+
+
+def test_profiles_state_their_error(probed, exact):
+    names = ["x", "worker: sd x", "firm: sd Intercept", "sigma"]
+    found, truth = probed.profile(names), exact.profile(names)
+    ends, known = found.conf_int(), truth.conf_int()
+    errors = (known["upper"] - known["lower"]) / (2.0 * 1.96)
+    assert (ends.sub(known).div(errors, axis=0).abs() <= 0.01).all(axis=None)
+    assert 0.0 < found.mc_se < 0.01
+    assert ends.attrs == {"mc_se": found.mc_se}
+    assert truth.mc_se == 0.0
+    assert known.attrs == {}
+    text = f"Monte-Carlo error of limits at most {found.mc_se:.1g} SE"
+    assert text in repr(found)
+    assert text in found._repr_html_()
+    assert "Monte-Carlo" not in repr(truth)
+    same = pickle.loads(pickle.dumps(found))
+    pd.testing.assert_frame_equal(same.conf_int(), ends)
+    lowest = found.curves.groupby("parameter")["deviance"].min()
+    assert_allclose(lowest.drop("x"), -2.0 * probed.llf)
+    shares = [r.icc(conf_int="profile").conf_int() for r in (probed, exact)]
+    assert_allclose(*(s.loc["adjusted"] for s in shares), rtol=1e-3)
+    assert 0.0 < shares[0].attrs["mc_se"] < 0.01
+    assert shares[1].attrs == {}
+
+
+def test_profiles_that_probes_leave_uncertain(monkeypatch, model):
+    fit = model.fit(engine="krylov")
+    monkeypatch.setattr(profiles, "LARGEST_ERROR", 1e-7)
+    with pytest.raises(NotImplementedError, match="use more probes in fit"):
+        fit.profile("sigma")
+    with pytest.raises(NotImplementedError, match="standard errors in its limits"):
+        fit.icc(conf_int="profile").conf_int()
 
 
 def test_too_large_for_a_dense_matrix(monkeypatch, data):

@@ -123,14 +123,19 @@ def probed(deviance, **changes):
 
 def valued(deviance):
     """The same point with its value."""
-    logdet = deviance.elimination.logdet
-    value = logdet + deviance.nu * (1.0 + np.log(2.0 * np.pi * deviance.scale))
-    if deviance.reml:
-        value = value + 2.0 * np.log(np.diag(deviance.fixed_root)).sum()
+    value = deviance.elimination.logdet + known_part(deviance)
     out = replace(deviance, value=np.asarray(value))
     known = {k: v for k, v in deviance.__dict__.items() if k not in out.__dict__}
     out.__dict__.update(known)  # what was computed on first use stays
     return out
+
+
+def known_part(deviance):
+    """The criterion without log |V|, the only part that is estimated."""
+    value = deviance.nu * (1.0 + np.log(2.0 * np.pi * deviance.scale))
+    if deviance.reml:
+        value = value + 2.0 * np.log(np.diag(deviance.fixed_root)).sum()
+    return value
 
 
 @dataclass(frozen=True)

@@ -335,15 +335,38 @@ def minimize_constrained(criterion, constraint, at, start, tol=None):
     """
     products = criterion.products
     held = replace(criterion, products=constraint.reduced(products, at))
-    constrained = Constrained(held, constraint, at)
+    return minimize_held(Constrained(held, constraint, at), products, start, tol)[0]
+
+
+def minimize_held(constrained, products, start, tol=None):
+    """
+    Minimize a criterion whose parameter is held.
+
+    Parameters
+    ----------
+    constrained : Constrained
+        The criterion of the reduced sufficient statistics.
+    products : Products
+        The sufficient statistics before they were reduced.
+    start, tol
+        See `minimize_constrained`.
+
+    Returns
+    -------
+    optimum : ConstrainedOptimum
+    deviance : ProfiledDeviance
+        The last evaluation of the criterion.
+    """
+    constraint, at = constrained.constraint, constrained.at
     if tol is None:
         tol = EXACT_TOLERANCE if constrained.is_exact else TOLERANCE
     descent = descend(constrained, start, Settings(MAX_EVALUATIONS, tol))
-    end = descent.last.evaluation
-    slope = constraint.direct_slope(products, end.deviance, at)
-    coefficients = constraint.whole(end.deviance.coefficients, at)
-    deviance = replace(end.deviance, elimination=None, coefficients=coefficients)
-    return constrained_optimum(descent, at, slope, deviance, start_at(deviance), tol)
+    end = descent.last.evaluation.deviance
+    slope = constraint.direct_slope(products, end, at)
+    coefficients = constraint.whole(end.coefficients, at)
+    deviance = replace(end, elimination=None, coefficients=coefficients)
+    start = start_at(deviance)
+    return constrained_optimum(descent, at, slope, deviance, start, tol), end
 
 
 def start_at(deviance):

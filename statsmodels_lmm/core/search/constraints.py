@@ -351,7 +351,7 @@ class FixedEffect(Constraint):
 
     def _free_estimate(self, products, deviance):
         """The generalized least-squares estimate at V, and its variance."""
-        whole = profiled_deviance(products, deviance.factors, False)
+        whole = profiled_deviance(products, deviance.factors, False, valued=False)
         half = solve_triangular(whole.fixed_root, self.direction, lower=True)
         variance = float(half @ half * deviance.scale)
         return float(self.direction @ whole.coefficients), variance

@@ -1,12 +1,13 @@
 """Functions of the parameters of a fit, with intervals."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from statsmodels_lmm.core.search.constrained_krylov import zeta_error
 from statsmodels_lmm.exceptions import DataWarning, warn
 from statsmodels_lmm.inference.derived.derived_profile import profiled
 from statsmodels_lmm.inference.derived.differentiable import Differentiable
@@ -78,14 +79,22 @@ class DerivedQuantities:
         Returns
         -------
         DataFrame
-            Columns lower and upper, one row per function.
+            Columns lower and upper, one row per function; for profiles of a fit by
+            ``engine="krylov"``, ``attrs["mc_se"]`` is as in `ProfileLikelihood`.
         """
         alpha = self.alpha if alpha is None else alpha
         check_alpha(alpha)
         check_choice("kind", kind, ("percentile", "basic", "normal"))
-        rows = [self._interval(i, alpha, kind) for i in range(len(self.estimates))]
+        profiles = tuple(p and p.extended(alpha) for p in self.profiles)
+        known = replace(self, profiles=profiles)
+        rows = [known._interval(i, alpha, kind) for i in range(len(self.estimates))]
         self._tell_of_lost(rows)
-        return pd.DataFrame(rows, self.estimates.index, ["lower", "upper"], dtype=float)
+        index = self.estimates.index
+        table = pd.DataFrame(rows, index, ["lower", "upper"], dtype=float)
+        errors = [zeta_error(p.curve) for p in profiles if p is not None]
+        if error := max(errors, default=0.0):
+            table.attrs["mc_se"] = error
+        return table
 
     def _tell_of_lost(self, rows):
         """Warn of the limits to which a profile could not be followed."""

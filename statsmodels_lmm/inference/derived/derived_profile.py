@@ -16,6 +16,7 @@ from statsmodels_lmm.inference.derived.joint_estimates import variances_at
 from statsmodels_lmm.inference.derived.named_parameters import NamedParameters
 from statsmodels_lmm.inference.requirements import require_sums
 from statsmodels_lmm.inference.variances.profile import (
+    check_error,
     constrained_search,
     parameters_of,
 )
@@ -130,10 +131,16 @@ class ProfiledFunction:
     curve: ProfileCurve
     range: tuple
 
+    def extended(self, alpha):
+        """The curve continued to the limits of an interval."""
+        curve = self.curve.extended(float(stats.norm.isf(alpha / 2.0)), SPACING)
+        check_error(curve)
+        return replace(self, curve=curve)
+
     def interval(self, alpha):
         """Lower and upper limit; NaN where the curve could not be followed."""
         height = float(stats.norm.isf(alpha / 2.0))
-        curve, hold = self.curve.extended(height, SPACING), self.curve.constraint
+        curve, hold = self.extended(alpha).curve, self.curve.constraint
         ends = []
         for side, end, limit in zip((-1.0, 1.0), (hold.lower, hold.upper), self.range):
             at = curve.crossing(side, height)

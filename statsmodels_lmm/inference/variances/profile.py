@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from statsmodels_lmm.core.criteria.deviance import Profiled
+from statsmodels_lmm.core.criteria.krylov import criterion_of
 from statsmodels_lmm.core.search.constrained import ConstrainedSearch
 from statsmodels_lmm.core.search.constrained_correlated import (
     CorrelatedSearch,
@@ -22,6 +22,7 @@ from statsmodels_lmm.core.search.constrained_correlated import (
     ErrorParameter,
 )
 from statsmodels_lmm.core.search.constrained_generalized import GeneralizedSearch
+from statsmodels_lmm.core.search.constrained_krylov import KrylovSearch, zeta_error
 from statsmodels_lmm.core.search.constraints import (
     Constraint,
     Correlation,
@@ -38,7 +39,6 @@ from statsmodels_lmm.inference.parallel import run
 from statsmodels_lmm.inference.requirements import (
     as_fit,
     check_alpha,
-    require_exact,
     require_sums,
 )
 from statsmodels_lmm.inference.variances.variance_parameters import (
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
 MANY_EFFECTS = 2000
 """Number of random effects beyond which each parameter is worth a process."""
+
+LARGEST_ERROR = 0.05
+"""Monte-Carlo error of zeta beyond which there is no profile."""
 
 AT_ENDS = -12.0, 12.0
 """Inverse hyperbolic tangents of -1 and 1, but for 1e-10."""
@@ -106,6 +109,16 @@ class ProfileLikelihood(Brief):
     curves: pd.DataFrame
     spacing: float
 
+    @property
+    def mc_se(self) -> float:
+        """
+        Largest error of zeta due to the probes of ``engine="krylov"``; 0 if exact.
+
+        The limits of an interval are off by as many standard errors of the parameter.
+        """
+        curves = [p.curve for p in self.parameters if p.curve is not None]
+        return max(map(zeta_error, curves), default=0.0)
+
     def plot(self, which: Any = None, ax: Any = None) -> "Figure":
         """
         Plot zeta for each parameter; see `graphics.plot_profile`.
@@ -125,11 +138,18 @@ class ProfileLikelihood(Brief):
 
     def _brief(self):
         labels = ", ".join(value.label for value in self.parameters)
-        return [f"{len(self.curves):,} points of {len(self.parameters)} curves", labels]
+        count = f"{len(self.curves):,} points of {len(self.parameters)} curves"
+        return [count, labels, *self._error_note]
 
     def _repr_html_(self):
         title = "Intervals of level 0.95 from profile likelihoods"
-        return captioned([title], self.conf_int().to_html())
+        lines = [title, *self._error_note]
+        return captioned(lines, self.conf_int().to_html())
+
+    @property
+    def _error_note(self):
+        error = self.mc_se
+        return [f"Monte-Carlo error of limits at most {error:.1g} SE"] if error else []
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """
@@ -150,7 +170,8 @@ class ProfileLikelihood(Brief):
         Returns
         -------
         DataFrame
-            Columns lower and upper, one row per parameter.
+            Columns lower and upper, one row per parameter. After a fit by
+            ``engine="krylov"``, ``attrs["mc_se"]`` is `mc_se`.
 
         Warns
         -----
@@ -162,6 +183,8 @@ class ProfileLikelihood(Brief):
         rows = [_interval(p, height, self.spacing) for p in self.parameters]
         index = pd.Index([p.label for p in self.parameters], name="parameter")
         table = pd.DataFrame(rows, index, ["lower", "upper"], dtype=float)
+        if self.mc_se:
+            table.attrs["mc_se"] = self.mc_se
         lost = table.index[table.isna().any(axis=1)]
         if len(lost):
             warn(
@@ -197,6 +220,9 @@ def profile(
     The likelihood of a generalized model is that of the fit, by the Laplace
     approximation or by quadrature. A coefficient whose estimate is infinite has one
     finite limit.
+
+    After a fit by ``engine="krylov"`` the curves are integrals of the score, which is
+    estimated from the probes of the fit; ``mc_se`` states their error.
 
     Parameters
     ----------
@@ -234,6 +260,8 @@ def profile(
     DataError
         If the data of the model have been removed, or a variance has no finite
         estimate.
+    NotImplementedError
+        If the error due to probes exceeds 0.05 standard errors of a parameter.
 
     Notes
     -----
@@ -520,9 +548,10 @@ def constrained_search(raw):
     if raw.model.residual is not None:
         return CorrelatedSearch(raw.model._criterion(raw.reml))
     if raw._is_gaussian:
-        require_exact(raw, "a profile of the likelihood")
-        _, products = raw.model._sufficient_statistics()
-        return ConstrainedSearch(Profiled(products, raw.reml))
+        criterion = criterion_of(raw.model._sufficient_statistics()[1], raw.reml)
+        if criterion.products.is_stochastic:
+            return KrylovSearch(criterion)
+        return ConstrainedSearch(criterion)
     if raw.nagq == 0:
         raise ValueError(
             "with nagq=0 the fixed effects are not parameters of the likelihood, which "
@@ -547,7 +576,32 @@ def _curve(raw, reach, spacing, constraints):
     moves = raw.reml and isinstance(constraint, FixedEffect)
     value = None if moves or not raw._is_gaussian else float(optimum.value)
     curve = profile_curve(search, constraint, estimate, search.start(optimum), value)
-    return replace(curve.extended(reach, spacing), search=None)
+    curve = curve.extended(reach, spacing)
+    check_error(curve)
+    return replace(curve, search=None)
+
+
+def check_error(curve):
+    """
+    Reject a curve that the probes of a fit leave too uncertain.
+
+    Parameters
+    ----------
+    curve : ProfileCurve
+        A curve, with its search.
+
+    Raises
+    ------
+    NotImplementedError
+    """
+    error = zeta_error(curve)
+    if error > LARGEST_ERROR:
+        raise NotImplementedError(
+            "the profile of the likelihood is not stated, as the probes of the fit by "
+            f'engine="krylov" leave errors of {error:.1g} standard errors in its '
+            f"limits, more than {LARGEST_ERROR}; use more probes in fit, "
+            'method="percentile", or fit with engine="exact" if it fits in memory'
+        )
 
 
 def _interval(parameter, height, spacing):
