@@ -207,6 +207,8 @@ def _single_contrast(many, contrast):
     names = many.model.exog_names
     if isinstance(contrast, str) and contrast in names:
         return np.eye(len(names))[names.index(contrast)], 0.0
+    if contrast is None:
+        raise TypeError(f"t_test needs a contrast; {_advice(many)}")
     given = hypotheses(contrast, names, _advice(many))
     if len(given.coefs) != 1:
         raise ValueError(

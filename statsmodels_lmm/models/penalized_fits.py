@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.regularized.fit import (
+    PATH_WORDS,
     check_words,
     regularized_fit,
     regularized_path,
@@ -14,6 +16,7 @@ from statsmodels_lmm.regularized.problem import Regularization
 class PenalizedFits:
     """Mixin of a linear mixed model with many columns of fixed effects."""
 
+    @refuse_r_names(**PATH_WORDS)
     def fit_regularized_path(
         self,
         alphas: Any = None,

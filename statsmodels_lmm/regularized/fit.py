@@ -40,6 +40,13 @@ OTHER_WORDS = {
 }
 """Arguments of other packages, and what they are here."""
 
+PATH_WORDS = {
+    name: f"is no argument of fit_regularized_path: {advice}"
+    for name, advice in OTHER_WORDS.items()
+    if name != "alphas"
+} | {"alpha": "is for one penalty, that of fit_regularized; here they are alphas="}
+"""The same of a path of penalties."""
+
 METHODS = {
     "l1": "the lasso is L1_wt=1, the default",
     "lasso": "the lasso is L1_wt=1, the default",

@@ -70,6 +70,8 @@ def test_contrasts(many, single):
     np.testing.assert_allclose(scaled["p"], coefficient["p"])
     with pytest.raises(ValueError, match="takes one contrast"):
         many.t_test("x = 0, f[T.b] = 0")
+    with pytest.raises(TypeError, match=r"needs a contrast; write .*t_test\("):
+        many.t_test(None)
 
 
 def test_joint_tests(many, single):

@@ -276,6 +276,12 @@ def test_words_of_other_packages(model, name):
         model.fit_regularized(**{name: 0.5})
 
 
+@pytest.mark.parametrize("name", ["lambda_", "penalty", "l1_ratio", "alpha"])
+def test_words_of_other_packages_for_a_path(model, name):
+    with pytest.raises(TypeError, match=rf"{name}= is .*(alphas?|L1_wt)="):
+        model.fit_regularized_path(**{name: 0.5})
+
+
 def test_any_number_of_workers_gives_the_same_numbers(data, monkeypatch):
     frame, z = data
     model = crossedmixedlm(FORMULA, frame, penalized=z)
