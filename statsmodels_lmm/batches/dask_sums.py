@@ -2,11 +2,15 @@
 
 import os
 import sys
+import warnings
+from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
 from statsmodels_lmm.batches.sources import needed
+from statsmodels_lmm.exceptions import DataError, FormulaError
 
 READ_AT_ONCE = 4
 """Partitions that one task reads and sums, which an interrupt does not divide."""
@@ -32,9 +36,13 @@ def partition_sums(empty, frame):
     RowSums
         The sums over all partitions. They are merged in the order of the partitions, so
         that results are the same to the last digit with as many threads.
+
+    Raises
+    ------
+    FormulaError, DataError
+        If rows cannot be used; the message names the partition and the rows in it.
     """
     dask = needed("dask")
-    merged = dask.delayed(_merged)
     parts, level = frame.to_delayed(), []
     reading = _reading_tasks(parts)
     n_runs = min(_threads(), len(parts))
@@ -47,14 +55,30 @@ def partition_sums(empty, frame):
                 (parts[some], []) if reading is None else ([], reading[some])
             )
             # all begin with what they bring along: a worker that adds is slow to send
-            add = partial(_summed, empty, tasks)
+            add = partial(_summed, empty, i, tasks)
             sums = dask.delayed(add)(sums, *tables)
-        level.append(sums)
+        level.append((start, sums))
     while len(level) > 2:
         pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
-        level = [merged(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
-    first, *second = dask.compute(*level)
-    return _merged(first, *second)
+        level = [
+            (pair[0][0], dask.delayed(partial(_merged, pair[1][0]))(*_last(pair)))
+            if len(pair) == 2
+            else pair[0]
+            for pair in pairs
+        ]
+    try:
+        # here, because threads cannot listen for warnings of their own
+        with empty._told.listening():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of reading
+            first, *second = dask.compute(*_last(level))
+    except TypeError:
+        empty.__getstate__()  # raises the error of what cannot be sent
+        raise
+    return _merged(level[-1][0], first, *second)
+
+
+def _last(pairs):
+    return [last for _, last in pairs]
 
 
 def _reading_tasks(parts):
@@ -87,17 +111,27 @@ def _threads():
 # what Dask holds may be used again if a worker dies, so it is not changed
 
 
-def _summed(empty, tasks, sums, *tables):
+def _summed(empty, start, tasks, sums, *tables):
     sums = (empty if sums is None else sums)._copy()
-    for table in tables:
-        sums.update(table, progress=False)
-    for task in tasks:
-        sums.update(task(), progress=False)
+    for i, table in enumerate(chain(tables, (task() for task in tasks)), start):
+        with _located(f"partition {i}"):
+            sums._sums.add(table, 0)
     return sums
 
 
-def _merged(first, *others):
+def _merged(start, first, *others):
     sums = first._copy()
     for other in others:
-        sums.merge(other)
+        with _located(f"partitions from {start} on"):
+            sums.merge(other)
     return sums
+
+
+@contextmanager
+def _located(where):
+    """Say where rows are that cannot be used, since nobody knows those before."""
+    try:
+        yield
+    except (DataError, FormulaError) as error:
+        error.args = (f"{where}: {error}",)
+        raise

@@ -101,7 +101,7 @@ class Sums:
             size += sum(a.nbytes for a in self.levels.level_sums + self.levels.diagonal)
         return size
 
-    def add(self, table):
+    def add(self, table, start=None):
         """
         Add the rows of a batch.
 
@@ -109,8 +109,10 @@ class Sums:
         ----------
         table : DataFrame or table
             The batch.
+        start : int, optional
+            Number of rows before it, for messages. Default is that of these sums.
         """
-        rows = self.recipe.rows(table, self.counts.read)
+        rows = self.recipe.rows(table, self.counts.read if start is None else start)
         self.counts = self.counts.plus(rows.complete.counts)
         if not len(rows.columns):
             return
