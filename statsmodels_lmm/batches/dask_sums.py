@@ -88,12 +88,14 @@ def _reading_tasks(parts):
     A partition that one task reads need not travel, nor wait in memory, if it is read
     where it is summed.
     """
-    cull = needed("dask.optimization").cull
+    graphs: dict = {}  # most often one and the same, of as many tasks as partitions
     tasks = []
     for part in parts:
-        graph, _ = cull(dict(part.__dask_graph__()), [part.key])
-        task = graph[part.key]
-        if len(graph) > 1 or not callable(task):
+        graph = part.__dask_graph__()
+        if id(graph) not in graphs:
+            graphs[id(graph)] = dict(graph)
+        task = graphs[id(graph)][part.key]
+        if not callable(task) or task.dependencies:
             return None
         tasks.append(task)
     return tasks

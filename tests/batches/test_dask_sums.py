@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+from collections import UserDict
 
 import numpy as np
 import pandas as pd
@@ -161,3 +162,29 @@ def test_functions_that_cannot_be_sent_are_named(monkeypatch):
         RowSums.of("y ~ locked(x) + (1 | g)", source)
     with pytest.raises(TypeError, match="serialize"):
         RowSums.of("y ~ x + (1 | g)", source)
+
+
+def test_a_graph_that_partitions_share_is_read_once():
+    """Dask makes it a dict anew each time, of as many tasks as there are partitions."""
+    dask_sums = pytest.importorskip("statsmodels_lmm.batches.dask_sums")
+    parts = frame(5).to_delayed()
+    shared, read = dict(parts[0].__dask_graph__()), []
+
+    class Graph(UserDict):
+        def keys(self):
+            read.append(len(self))
+            return super().keys()
+
+    class Part:
+        graph = Graph(shared)
+
+        def __init__(self, key):
+            self.key = key
+
+        def __dask_graph__(self):
+            return self.graph
+
+    tasks = dask_sums._reading_tasks([Part(part.key) for part in parts])
+    assert read == [5]
+    found = pd.concat([task() for task in tasks])
+    assert len(found) == len(awkward())
