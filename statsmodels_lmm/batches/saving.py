@@ -301,7 +301,7 @@ def _values(plain, arrays):
         index = pd.Index(stored)
     if not index.is_unique:
         raise ValueError(f"'{plain['name']}' has a value twice")
-    return Values.restored(index, plain["kinds"])
+    return Values.restored(index, plain["kinds"], plain["name"])
 
 
 def _sums(head, arrays, recipe, values, seen):

@@ -66,7 +66,7 @@ class Sums:
     @classmethod
     def empty(cls, recipe):
         """The sums over no rows."""
-        values = {name: Values() for name in recipe.grouping}
+        values = {name: Values(name) for name in recipe.grouping}
         factors = [
             Factor.of([values[name] for name in terms[0].grouping])
             for terms in recipe.parsed.by_factor
