@@ -16,6 +16,7 @@ from statsmodels_lmm.formula.tokens import tokenize
 from statsmodels_lmm.inputs.row_values import row_values, taken
 
 KINDS_OF_LEVELS = {
+    "bytes": "bytes",
     "decimal": "numbers",
     "datetime": "times",
     "datetime64": "times",

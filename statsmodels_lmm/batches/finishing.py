@@ -77,4 +77,5 @@ def model_arguments(sums):
         "structures": recipe.structures,
         "weights_name": recipe.wanted.sides["weights"],
         "offset_name": recipe.wanted.sides["offset"],
+        "subset": recipe.wanted.subset,
     }

@@ -6,6 +6,8 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.columns import EXACT_INTEGERS
 from statsmodels_lmm.random.random_effects import (
     LevelKeys,
     factorize_unsorted,
@@ -23,6 +25,11 @@ class Values:
     They are kept in indexes of different sizes, of which only those of similar size are
     joined, so that a value is hashed as many times as the logarithm of their number.
 
+    Parameters
+    ----------
+    name : str, optional
+        The column, for messages.
+
     Attributes
     ----------
     categories : Index or None
@@ -31,14 +38,15 @@ class Values:
         Whether these categories are ordered.
     """
 
-    def __init__(self):
+    def __init__(self, name=""):
+        self.name = name
         self._parts = []
         self._of_batches = []
 
     @classmethod
-    def restored(cls, index, kinds):
+    def restored(cls, index, kinds, name=""):
         """Values with their numbers, and the `plain_kinds` of their batches."""
-        values = cls()
+        values = cls(name)
         values._parts = [index] if len(index) else []
         for plain in kinds:
             kind = plain and pd.CategoricalDtype(*plain)
@@ -47,7 +55,7 @@ class Values:
 
     def copy(self):
         """The same values, to which others can be added."""
-        values = type(self)()
+        values = type(self)(self.name)
         values._parts, values._of_batches = self._parts[:], self._of_batches[:]
         return values
 
@@ -121,7 +129,13 @@ class Values:
         -------
         ndarray
             Shape (number of values,).
+
+        Raises
+        ------
+        DataError
+            If whole numbers would lose digits.
         """
+        self._check_digits(uniques)
         is_float = uniques.dtype.kind == "f"
         if is_float and any(part.dtype.kind in "iu" for part in self._parts):
             # as all rows in memory would be, so that levels have the same labels
@@ -130,6 +144,21 @@ class Values:
             codes, alike = pd.factorize(_like(uniques, self._parts[0]))
             return self._placed(alike)[codes]
         return self._placed(uniques)
+
+    def _check_digits(self, uniques):
+        """Reject large whole numbers beside decimals, as which some would be equal."""
+        every = [*map(_numbers, self._parts), _numbers(uniques)]
+        every = [v for v in every if v.dtype.kind in "iuf"]
+        if len({v.dtype.kind for v in every}) < 2:
+            return
+        whole = [v for v in every if v.dtype.kind in "iu" and len(v)]
+        if any(v.max() > EXACT_INTEGERS or v.min() < -EXACT_INTEGERS for v in whole):
+            types = " and ".join(dict.fromkeys(str(v.dtype) for v in every))
+            raise DataError(
+                f"grouping column '{self.name}' has whole numbers above 2**53 and is "
+                f"of the types {types} in different batches, together in which they "
+                "lose digits; convert the column to text, or to int64 in all batches"
+            )
 
     def _placed(self, uniques):
         at = np.full(len(uniques), -1)
@@ -185,10 +214,15 @@ def _joined(parts):
     return parts[0].append(parts[1:]) if len(parts) > 1 else parts[0]
 
 
+def _numbers(values):
+    """Objects that are numbers, those of nullable columns, as these."""
+    are = values.dtype == object and len(values) > 0 and isinstance(values[0], int)
+    return values.infer_objects() if are else values
+
+
 def _as_floats(values):
-    """Whole numbers as decimal numbers, if no two become the same."""
-    floats = values.astype(float) if values.dtype.kind in "iu" else values
-    return floats if floats.is_unique else values
+    """Whole numbers as decimal numbers."""
+    return values.astype(float) if values.dtype.kind in "iu" else values
 
 
 def _is_decimal(values):

@@ -1,6 +1,7 @@
 """Fitted values, residuals and predictions for rows that are read in batches."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from statsmodels_lmm.formula.chunks import remembering_factors, response_formula
 from statsmodels_lmm.formula.columns import plain_column
 from statsmodels_lmm.formula.frame import find_column
 from statsmodels_lmm.formula.names import columns_in, names_in
+from statsmodels_lmm.formula.subsets import condition_of, rows_that_hold
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.prediction import predict
 from statsmodels_lmm.inference.replicates.simulation import check_count
@@ -60,7 +62,7 @@ def predict_batches(
 
 
 def augment_batches(
-    results, source, new_levels="error", to=None, batch_size=BATCH_SIZE
+    results, source, new_levels="error", to=None, batch_size=BATCH_SIZE, chosen=None
 ):
     """
     Add fitted values and residuals to the rows of a source, batch by batch.
@@ -77,6 +79,8 @@ def augment_batches(
         A Parquet file to write.
     batch_size : int, optional
         Rows in a batch.
+    chosen : callable, optional
+        Gives the rows of a batch that are wanted. Default is all of them.
 
     Returns
     -------
@@ -98,7 +102,8 @@ def augment_batches(
             "fixed": fixed,
         }
 
-    return _given(_batches(results, source, batch_size, ADDED, added), to)
+    batches = _batches(results, source, batch_size, ADDED, added, chosen)
+    return _given(batches, to)
 
 
 def sample_batches(results, source, n, rng, batch_size=BATCH_SIZE):
@@ -122,7 +127,8 @@ def sample_batches(results, source, n, rng, batch_size=BATCH_SIZE):
     -------
     DataFrame
         As from `augment_batches`, in the order of the rows. Each set of n rows is
-        equally likely, whatever the batches.
+        equally likely, whatever the batches. Rows that sums have left out, by subset=
+        or a weight of 0, are not among them.
     """
     check_count("n", n)
     try:
@@ -132,7 +138,8 @@ def sample_batches(results, source, n, rng, batch_size=BATCH_SIZE):
             f"rng is a seed, a Generator or None, not {rng!r}: {error}"
         ) from None
     kept, keys = None, np.zeros(0)
-    batches = augment_batches(results, source, "nan", None, batch_size)
+    summed = partial(_summed, results.model)
+    batches = augment_batches(results, source, "nan", None, batch_size, summed)
     for frame in batches:
         if not len(frame):
             continue
@@ -154,6 +161,7 @@ def _batches(
     batch_size: int,
     names: tuple,
     added: Callable[[pd.DataFrame], dict],
+    chosen: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
 ) -> Iterator[pd.DataFrame]:
     """The batches of a source with further columns."""
     if not has_formula(results.model):
@@ -172,11 +180,25 @@ def _batches(
                 labels = pd.RangeIndex(start, start + len(frame))
                 frame = frame.set_axis(labels)
                 start += len(frame)
+                frame = frame if chosen is None else chosen(frame)
                 yield frame.assign(**added(frame)) if len(frame) else frame
         finally:
             close(tables)
 
     return batches()
+
+
+def _summed(model, frame):
+    """The rows that sums have not left out."""
+    if model.summed is None or not len(frame):
+        return frame
+    subset, weights = model.side_names.get("subset"), model.side_names["weights"]
+    if subset is not None:
+        text = condition_of(subset)
+        frame = frame[rows_that_hold(text, subset, frame, model.data.scope)]
+    if weights is not None:
+        frame = frame[row_values(weights, frame, "weights") > 0]
+    return frame
 
 
 def _frame(table):

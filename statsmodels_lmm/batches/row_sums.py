@@ -340,12 +340,14 @@ class RowSums(Brief):
             raise DataError(
                 f"'{lost[0]}' in the formula cannot be sent to other processes"
             )
-        return arrays_of(self._sums), scope, recipe.structures
+        sums = self._sums
+        arrays = arrays_of(sums, with_values=False)
+        return arrays, scope, recipe.structures, sums.values, sums.seen
 
     def __setstate__(self, state):
-        arrays, scope, structures = state
+        arrays, scope, *rest = state
         scope = {name: value.unpacked() for name, value in scope.items()}
-        self._sums = sums_from(arrays, scope, structures)
+        self._sums = sums_from(arrays, scope, *rest)
         self._told = ToldOnce()
 
     def finish(self) -> SummedRows:

@@ -66,7 +66,7 @@ def packed(sums):
     return file.getvalue()
 
 
-def arrays_of(sums):
+def arrays_of(sums, with_values=True):
     """
     Sums as arrays, without the names of the caller and the user's structures.
 
@@ -74,6 +74,9 @@ def arrays_of(sums):
     ----------
     sums : Sums
         The sums.
+    with_values : bool, optional
+        Whether the values of columns are among them, which a pickle can have of types
+        that a file cannot.
 
     Returns
     -------
@@ -115,10 +118,13 @@ def arrays_of(sums):
         ],
         "gaps": list(sums.counts.missing.items()),
         "offsets": sums.offsets,
-        "values": [_plain_values(n, v, arrays) for n, v in sums.values.items()],
-        "seen": [_plain_values(n, v, arrays) for n, v in sums.seen.items()],
+        "values": [],
+        "seen": [],
         "filled": sums.levels is not None,
     }
+    if with_values:
+        for what, found in ("values", sums.values), ("seen", sums.seen):
+            head[what] = [_plain_values(n, v, arrays) for n, v in found.items()]
     for i, factor in enumerate(sums.factors):
         for j, pairs in enumerate(factor.pairs):
             arrays[f"pairs {i} {j}"] = pairs.index.to_numpy(np.int64)
@@ -136,7 +142,8 @@ def _coded(plain):
 def _plain_values(name, values, arrays):
     """The values of a column; those that are no text go to the arrays."""
     index, key = values.index, f"values {name}"
-    plain = {"name": name, "dtype": str(index.dtype), "kinds": values.plain_kinds()}
+    kinds = [k and [plain_levels(k[0], name), k[1]] for k in values.plain_kinds()]
+    plain = {"name": name, "dtype": str(index.dtype), "kinds": kinds}
     kind = index.dtype.kind if isinstance(index.dtype, np.dtype) else "O"
     if kind in "iufb":
         arrays[key] = index.to_numpy()
@@ -220,7 +227,7 @@ def unpacked(content):
         raise DataError(f"not saved sums, or damaged ones: {error}") from error
 
 
-def sums_from(arrays, scope, structures):
+def sums_from(arrays, scope, structures, values=None, seen=None):
     """
     Sums from the output of `arrays_of`.
 
@@ -230,13 +237,18 @@ def sums_from(arrays, scope, structures):
         The arrays.
     scope, structures : dict
         Names of the caller, and the user's covariance structures.
+    values, seen : dict of Values, optional
+        The values of columns, if they are not among the arrays.
 
     Returns
     -------
     Sums
     """
     head = json.loads(arrays["head"].tobytes())
-    return _sums(head, arrays, _recipe(head, scope, structures))
+    if values is None:
+        values = {plain["name"]: _values(plain, arrays) for plain in head["values"]}
+        seen = {plain["name"]: _values(plain, arrays) for plain in head["seen"]}
+    return _sums(head, arrays, _recipe(head, scope, structures), values, seen)
 
 
 def _recipe(head, scope, structures):
@@ -289,12 +301,10 @@ def _values(plain, arrays):
         index = pd.Index(stored)
     if not index.is_unique:
         raise ValueError(f"'{plain['name']}' has a value twice")
-    return Values.restored(index, plain["kinds"])
+    return Values.restored(index, plain["kinds"], plain["name"])
 
 
-def _sums(head, arrays, recipe):
-    values = {plain["name"]: _values(plain, arrays) for plain in head["values"]}
-    seen = {plain["name"]: _values(plain, arrays) for plain in head["seen"]}
+def _sums(head, arrays, recipe, values, seen):
     factors = []
     for i, terms in enumerate(recipe.parsed.by_factor):
         columns = [values[name] for name in terms[0].grouping]

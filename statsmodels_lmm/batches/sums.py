@@ -66,7 +66,7 @@ class Sums:
     @classmethod
     def empty(cls, recipe):
         """The sums over no rows."""
-        values = {name: Values() for name in recipe.grouping}
+        values = {name: Values(name) for name in recipe.grouping}
         factors = [
             Factor.of([values[name] for name in terms[0].grouping])
             for terms in recipe.parsed.by_factor
@@ -101,7 +101,7 @@ class Sums:
             size += sum(a.nbytes for a in self.levels.level_sums + self.levels.diagonal)
         return size
 
-    def add(self, table):
+    def add(self, table, start=None):
         """
         Add the rows of a batch.
 
@@ -109,8 +109,10 @@ class Sums:
         ----------
         table : DataFrame or table
             The batch.
+        start : int, optional
+            Number of rows before it, for messages. Default is that of these sums.
         """
-        rows = self.recipe.rows(table, self.counts.read)
+        rows = self.recipe.rows(table, self.counts.read if start is None else start)
         self.counts = self.counts.plus(rows.complete.counts)
         if not len(rows.columns):
             return

@@ -169,6 +169,9 @@ def _from_extension(column, only_group):
         return column
     if isinstance(kind, pd.DatetimeTZDtype):
         return column
+    text = pd.Index(["text"]).dtype
+    if only_group and {type(kind), type(text)} == {pd.StringDtype}:
+        return column.astype(text)  # what pandas would make of objects, without these
     missing = column.isna()
     if str(kind).startswith("dictionary"):
         values = column.array.__arrow_array__().to_pandas().array

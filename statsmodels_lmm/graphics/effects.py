@@ -28,6 +28,7 @@ from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import (
     check_predictor,
     is_covariate,
+    is_factor,
     numeric_column,
     reference_grid,
 )
@@ -122,7 +123,7 @@ def plot_effects(
     results, at = as_fit(results), {} if at is None else dict(at)
     specs = [name for name in (x, by, facet) if name is not None]
     others = {name: values for name, values in at.items() if name not in specs}
-    lines = _lines(results, specs, others)
+    lines = _lines(results, specs, others, at)
     frame = results.model.data.frame
     for name in lines - set(at):
         if results.model.summed is not None:
@@ -175,15 +176,24 @@ def plot_effects(
     return figure
 
 
-def _lines(results, specs, others):
+def _lines(results, specs, others, at):
     """The predictors along which the means form lines; other names raise an error."""
     for name in specs:
         if specs.count(name) > 1:
             raise ValueError(f"{name!r} is given twice; choose different predictors")
-    levels = reference_grid(results, others).levels
+    told = {n: np.atleast_1d(at[n])[:1] for n in specs if _is_only_told(results, n, at)}
+    levels = reference_grid(results, others | told).levels
     for name in specs:
         check_predictor(name, levels)
     return {name for name in specs if is_covariate(levels[name])}
+
+
+def _is_only_told(results, name, at):
+    """Whether nothing is known of a numeric predictor but the values in `at`."""
+    model = results.model
+    unknown = model.summed is not None and name not in model.data.numeric
+    is_told = unknown and name in at and name in model.data.frame
+    return is_told and not is_factor(results, name)
 
 
 def _lines_and_panels(table, by, facet):

@@ -74,8 +74,9 @@ def rows_summed(purpose):
     return DataError(
         f"the rows of the model were summed in batches and not kept; {purpose} needs "
         "them: give the model a table in memory, such as pd.read_parquet(path); "
-        "result.predict(source) and result.augment(source) alone read them again, "
-        "result.sample_residuals(source) a random sample for pictures"
+        "result.predict(source) and result.augment(source) alone read them again, and "
+        "result.sample_residuals(source) a random sample, for pictures such as "
+        "sample.plot.scatter('fitted', 'resid')"
     )
 
 

@@ -37,6 +37,7 @@ def model_from_sums(
     structures=None,
     weights_name=None,
     offset_name=None,
+    subset=None,
     numeric_columns=None,
     rank="drop",
     check_levels=True,
@@ -77,6 +78,8 @@ def model_from_sums(
         The user's covariance structures, by their names in the formula.
     weights_name, offset_name : str, optional
         Columns of the prior weights and of the offset beside that of the formula.
+    subset : str, optional
+        The condition on the rows that were summed.
     numeric_columns : dict of NumericColumn, optional
         Means and ranges of numeric columns by name, at which marginal means and slopes
         are computed unless values are given.
@@ -130,6 +133,7 @@ def model_from_sums(
     model._set_up(random, dict.fromkeys(cls._sides), check_levels, rank, source)
     model.n_dropped, model.missing_counts = n_dropped, dict(missing_counts or {})
     model.side_names = {"weights": weights_name, "offset": offset_name}
+    model.side_names["subset"] = subset
     model.endog = model.exog = data.endog = data.exog = None
     return model
 
@@ -185,6 +189,7 @@ def reduced_model(model, columns, effects, text=None, parsed=None, specs=None):
         structures=model.structures,
         weights_name=model.side_names["weights"],
         offset_name=model.side_names["offset"],
+        subset=model.side_names.get("subset"),  # unknown in old pickles
         rank=model.rank,
         check_levels=model.check_levels,
     )

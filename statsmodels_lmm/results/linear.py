@@ -263,7 +263,9 @@ class CrossedMixedLMResults(MixedResults):
         Returns
         -------
         DataFrame
-            The rows with fitted, resid and fixed, for pictures of residuals.
+            The rows with fitted, resid and fixed, for pictures of residuals, such as
+            ``sample.plot.scatter("fitted", "resid")``. Rows that the sums of the fit
+            have left out, by ``subset=`` or a weight of 0, are not among them.
         """
         return sample_batches(self, source, n, rng)
 

@@ -8,7 +8,6 @@ import pytest
 from batch_cases import N, awkward, in_batches
 
 from statsmodels_lmm import CrossedMixedLM, RowSums
-from statsmodels_lmm.batches.levels import Values
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 
@@ -249,11 +248,28 @@ def test_whole_numbers_that_become_decimal_have_one_label(order):
         )
 
 
-def test_large_whole_numbers_stay_different_levels():
-    values = Values()
-    values.place(pd.Index([2**53, 2**53 + 1]))
-    assert values.place(pd.Index([0.5])).tolist() == [2]
-    assert len(values) == 3
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("kind", [float, np.uint64, "Int64"])
+def test_large_whole_numbers_are_not_mixed_with_what_loses_digits(kind, order):
+    whole = DATA.dropna().assign(g=2**53 + np.arange(len(DATA.dropna())) % 9)
+    other = whole.astype({"g": kind})
+    if kind == "Int64":
+        other.loc[other.index[1], "g"] = pd.NA
+        assert RowSums.of("y ~ x + (1 | g)", [whole, other]).finish()
+        whole = whole.astype({"g": float})
+    with pytest.raises(DataError, match=r"'g' has whole numbers above 2\*\*53"):
+        RowSums.of("y ~ x + (1 | g)", [whole, other][::order])
+    sums = RowSums.of("y ~ x + (1 | g)", [whole])
+    with pytest.raises(DataError, match=r"'g' has whole numbers above 2\*\*53"):
+        sums.merge(sums.empty().update(other))
+    assert RowSums.of("y ~ x + (1 | g)", [whole, whole]).nobs == 2 * len(whole)
+
+
+def test_bytes_are_no_text():
+    data = DATA.dropna().astype({"h": object})
+    data.loc[data.index[3], "h"] = b"item 1"
+    with pytest.raises(DataError, match="'h' mixes text and bytes"):
+        RowSums.of("y ~ x + (1 | h)", [data])
 
 
 @pytest.mark.parametrize("formula", ["y ~ center(x) * c", "center(y) ~ scale(x)"])

@@ -179,3 +179,35 @@ def test_residuals_of_a_response_that_remembers_the_data():
     expected = crossedmixedlm(formula, DATA).fit()
     found = predicted[expected.fittedvalues.index]
     np.testing.assert_allclose(found, expected.fittedvalues, rtol=0.0, atol=1e-8)
+
+
+@pytest.mark.parametrize("options", [{"subset": "f != late"}, {"weights": "v"}])
+def test_a_sample_has_the_rows_of_the_fit(options):
+    late = "a"
+    data = DATA.assign(v=DATA["w"] * (DATA["z"] > 3))
+    batches, formula = in_batches(data, 33), "y ~ x + f + (1 | g) + (1 | h)"
+    fit = crossedmixedlm(formula, data, **options).fit()
+    ours = CrossedMixedLM.from_batches(batches, formula, **options).fit()
+    assert late in set(data["f"])
+    found = ours.sample_residuals(batches)
+    assert len(found) == fit.nobs < len(data.dropna())
+    np.testing.assert_allclose(found["resid"], fit.resid, rtol=1e-8, atol=1e-9)
+    smaller = ours.drop_random("g").sample_residuals(batches)
+    assert smaller.index.equals(found.index)
+
+
+def test_effects_are_drawn_at_values_that_are_given():
+    pytest.importorskip("matplotlib")
+    formula = "y ~ x * z + f + (1 | g)"
+    ours = CrossedMixedLM.from_batches(source, formula).fit()
+    with pytest.raises(DataError, match=r"give at=\{'x': \.\.\.\}"):
+        ours.plot_effects("x")
+    figure = ours.plot_effects("x", "z", at={"x": [2, 3, 4], "z": [0, 8]})
+    lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 3]
+    assert [list(line.get_xdata()) for line in lines] == [[2, 3, 4]] * 2
+    found = [line.get_ydata() for line in lines]
+    at = {"x": [2, 3, 4], "z": [0, 8]}
+    fit = crossedmixedlm(formula, DATA).fit()
+    means = fit.marginal_means(["x"], ["z"], at=at).frame
+    expected = [means.loc[means["z"] == z, "mean"] for z in (0, 8)]
+    np.testing.assert_allclose(found, expected, rtol=1e-7)

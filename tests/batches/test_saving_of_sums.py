@@ -63,6 +63,30 @@ def test_sums_merge_in_any_order():
     assert parts[0].nobs == before
 
 
+@pytest.mark.parametrize("kind", ["zone", "category", "period", "date"])
+def test_sums_with_levels_that_no_file_holds_are_sent_elsewhere(kind, tmp_path):
+    """Such as to the other processes of a cluster."""
+    days = DATA["day"]
+    made = {
+        "zone": days.dt.tz_localize("Europe/Berlin"),
+        "category": days.astype("category"),
+        "period": days.dt.to_period("D"),
+        "date": days.dt.date,
+    }
+    data, formula = DATA.assign(day=made[kind]), "y ~ x + (1 | day) + (1 | h)"
+    sums = sums_of(data, formula, weights=None)
+    ours = CrossedMixedLM.from_sums(pickle.loads(pickle.dumps(sums))).fit()
+    fit = crossedmixedlm(formula, data).fit()
+    assert ours.llf == pytest.approx(fit.llf, rel=1e-12)
+    pd.testing.assert_index_equal(
+        ours.model.random[0].levels, fit.model.random[0].levels
+    )
+    with pytest.raises(
+        DataError, match=r"levels of 'day' are of type .*convert the col"
+    ):
+        sums.save(tmp_path / "sums.npz")
+
+
 def test_sums_that_differ_are_not_merged():
     whole = sums_of(DATA)
     with pytest.raises(DataError, match="different formulas"):

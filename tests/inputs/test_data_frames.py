@@ -12,8 +12,10 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose
 
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.formula.columns import plain_column
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -550,3 +552,21 @@ def test_weights_of_other_kinds():
 def test_no_frame(data):
     with pytest.raises((ValueError, TypeError)):
         crossedmixedlm(FORMULA, data)
+
+
+@pytest.mark.parametrize("kind", ["str", "string[python]", "string[pyarrow]"])
+def test_text_as_groups_is_not_made_objects(kind):
+    """Which takes as long as all else; labels are those of objects."""
+    text = DATA["g"].map("level {}".format).astype(object)
+    text.iloc[3] = None
+    values = plain_column(text.astype(kind), "g", {"group"})
+    assert values.dtype == pd.Index(["text"]).dtype
+    assert pd.isna(values).nonzero()[0].tolist() == [3]
+    with pytest.warns(DataWarning, match="1 row dropped"):
+        found, expected = (
+            CrossedMixedLM.from_formula("y ~ x + (1 | g)", DATA.assign(g=g)).random[0]
+            for g in (text.astype(kind), text)
+        )
+    pd.testing.assert_index_equal(found.levels, expected.levels)
+    assert [type(v) for v in found.levels] == [type(v) for v in expected.levels]
+    np.testing.assert_array_equal(found.keys[0].codes, expected.keys[0].codes)
