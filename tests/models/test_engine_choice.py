@@ -198,7 +198,8 @@ def test_structures(data):
     ("arguments", "message"),
     [
         ({"engine": "fast"}, "engine must be 'auto', 'exact' or 'krylov'"),
-        ({"probes": 1}, "probes must be a whole number of at least 2"),
+        ({"probes": 1}, "probes must be a whole number from 2, whose"),
+        ({"probes": 2**16 + 1}, "to 65,536, not 65537"),
         ({"probes": 8.0}, "probes must be a whole number"),
         ({"probes": True}, "probes must be a whole number"),
         ({"rng": -1}, "rng must be"),
