@@ -22,6 +22,9 @@ from statsmodels_lmm.core.rows.summed_rows import PlainSums, SummedRows
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.random.random_effects import RandomEffects
 
+LARGEST = 1e153
+"""Norm of a column whose square has all its digits."""
+
 
 @dataclass
 class Sums:
@@ -252,6 +255,7 @@ class Sums:
             places.append(place)
         n_levels = [effects.n_levels for effects in random]
         sums, shift = self._about_constants()
+        self._check_range(sums.triangle)
         sums = sums.numbered(places, n_levels)
         sizes = [len(effects.effect_names) for effects in random]
         links = {}
@@ -304,6 +308,16 @@ class Sums:
         unchanged = [np.eye(len(shift)) for shift in self.effect_shifts]
         moved = sums.moved(np.concatenate([[0.0], back]), unchanged)
         return moved, self.shift - back
+
+    def _check_range(self, triangle):
+        """Reject columns of [1 X y] whose squares overflow, given the triangle."""
+        names = ["", *(f"column {n}" for n in self.recipe.exog_names), "the response"]
+        for name, size in zip(names, np.hypot.reduce(triangle, axis=0)):
+            if not size < LARGEST:
+                raise DataError(
+                    f"{name} is too large: the sum of its squares is beyond the range "
+                    "of floating-point numbers; use other units"
+                )
 
     def _constants(self, i):
         """Position of the column of ones in each block of a term, or None."""

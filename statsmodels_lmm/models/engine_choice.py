@@ -23,6 +23,9 @@ from statsmodels_lmm.inference.requirements import check_choice
 
 ENGINES = "auto", "exact", "krylov"
 
+MOST_PROBES = 2**16
+"""Largest number of probes, for an error 90 times smaller than that of 8."""
+
 LESS_MEMORY = '; fit(engine="krylov") needs no dense matrix'
 
 
@@ -62,10 +65,10 @@ class EngineChoice:
         """
         check_choice("engine", engine, ENGINES)
         is_count = isinstance(probes, int | np.integer) and not isinstance(probes, bool)
-        if probes is not None and not (is_count and probes >= 2):
+        if probes is not None and not (is_count and 2 <= probes <= MOST_PROBES):
             raise ValueError(
-                f"probes must be a whole number of at least 2, whose spread gives the "
-                f"error of their mean, not {probes!r}"
+                "probes must be a whole number from 2, whose spread gives the error "
+                f"of their mean, to {MOST_PROBES:,}, not {probes!r}"
             )
         if isinstance(rng, int | np.integer) and rng >= 0:
             seed = int(rng)

@@ -314,7 +314,7 @@ class CrossedMixedLM(FromBatches, FitsWithErrors, PenalizedFits, MixedModel):
             conjugate gradients and estimates traces from random probes, with errors
             stated in `CrossedMixedLMResults.monte_carlo`. One factor, and nested ones,
             are eliminated level by level, exactly, with either. "auto" is "exact" up to
-            some 1,000 columns; beyond that it starts as "krylov" and ends with a step
+            some 1,250 columns; beyond that it starts as "krylov" and ends with a step
             that is exact if that takes only seconds.
         probes : int, optional
             Number of probes of "krylov". Default is as many as it takes for the

@@ -459,11 +459,14 @@ def _warn_of_search(results):
             ConvergenceWarning,
         )
     else:
+        probed = getattr(results.model, "_choice", None) is not None
+        exact = 'fit with engine="exact" if it fits in memory, ' if probed else ""
         warn(
             "the fit stopped before the best variances were found, so its numbers "
             "are provisional (a further step promises a gain of "
-            f"{optimum.promised:.2g} in -2 log-likelihood). Raise maxiter, or "
-            "simplify the random effects: see result.boundary_table() for the terms "
-            "the data say little about.",
+            f"{optimum.promised:.2g} in -2 log-likelihood). Raise maxiter, "
+            f"{exact}or simplify the random "
+            "effects: see result.boundary_table() for the terms the data say little "
+            "about.",
             ConvergenceWarning,
         )

@@ -1,5 +1,6 @@
 """Conditional modes of the random effects, as tables."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,12 +155,17 @@ def exact_modes_table(results, levels):
     results : MixedResults
         A fit.
     levels : dict
-        Levels by name of the grouping factor.
+        Levels, or one level, by name of the grouping factor.
 
     Returns
     -------
     DataFrame
     """
+    if not isinstance(levels, Mapping):
+        raise TypeError(
+            "exact= names levels by their grouping factor, such as "
+            f"{{'worker': [17, 23]}}, and is {type(levels).__name__} here"
+        )
     names = [effects.name for effects in results.model.random]
     unknown = [name for name in levels if name not in names]
     if unknown:
@@ -171,7 +177,8 @@ def exact_modes_table(results, levels):
     for i, effects in enumerate(results.model.random):
         if effects.name not in levels:
             continue
-        asked = list(levels[effects.name])
+        asked = levels[effects.name]
+        asked = list(asked) if pd.api.types.is_list_like(asked) else [asked]
         places = effects.levels.get_indexer(asked)
         if (places < 0).any():
             missing = asked[int(np.argmax(places < 0))]

@@ -195,6 +195,16 @@ def test_a_constant_column_is_not_shifted():
     assert_same_model(sums_of("y ~ 0 + one + x + (1 | g)", late, 7), model)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(("name", "what"), [("x", "column x"), ("y", "the response")])
+def test_columns_whose_squares_overflow_are_named(name, what):
+    data = DATA.assign(**{name: DATA[name] * 1e154})
+    with pytest.raises(DataError, match=f"^{what} is too large: the sum of its squ"):
+        sums_of("y ~ x + (1 | g)", data, 7).finish()
+    data[name] /= 1e8
+    sums_of("y ~ x + (1 | g)", data, 7).finish()
+
+
 def test_warnings_come_once():
     data = DATA.assign(c=DATA["c"], name=[f"n{i % 3}" for i in range(len(DATA))])
     data.loc[3, "name"] = "N1 "

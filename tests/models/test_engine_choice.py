@@ -113,6 +113,10 @@ def test_standard_deviations_of_modes(exact, probed):
     key = ["group", "effect", "level"]
     both = own.merge(tables[0], on=key, suffixes=("", "_exact"))
     assert_allclose(both["sd"], both["sd_exact"], rtol=1e-4)
+    one = probed.random_effects_table(exact={"firm": 3})
+    pd.testing.assert_frame_equal(one, own.iloc[[2]].reset_index(drop=True))
+    with pytest.raises(TypeError, match=r"such as {'worker': \[17, 23\]}, and is list"):
+        probed.random_effects_table(exact=["firm"])
     with pytest.raises(DataError, match="'shop', which is no grouping factor"):
         probed.random_effects_table(exact={"shop": [1]})
     with pytest.raises(DataError, match="1000 is no level of firm"):
@@ -195,7 +199,8 @@ def test_structures(data):
     ("arguments", "message"),
     [
         ({"engine": "fast"}, "engine must be 'auto', 'exact' or 'krylov'"),
-        ({"probes": 1}, "probes must be a whole number of at least 2"),
+        ({"probes": 1}, "probes must be a whole number from 2, whose"),
+        ({"probes": 2**16 + 1}, "to 65,536, not 65537"),
         ({"probes": 8.0}, "probes must be a whole number"),
         ({"probes": True}, "probes must be a whole number"),
         ({"rng": -1}, "rng must be"),

@@ -658,6 +658,8 @@ def test_one_warning_in_plain_words_where_maxiter_is_too_small(maxiter):
     assert result.optimum.evaluations <= maxiter
     assert "Local optimum NOT proved" in result.summary().as_text()
     assert result.llf < fit("many levels first").llf
+    with pytest.warns(ConvergenceWarning, match='maxiter, fit with engine="exact" if'):
+        model.fit(maxiter=maxiter, engine="krylov")
 
 
 def test_start_params():

@@ -29,6 +29,9 @@ WELL = 10.0
 ROWS_AT_ONCE = 2**14
 """Number of rows that are multiplied at once."""
 
+SMALLEST, LARGEST = 1e-280, 1e280
+"""Squares of norms that have all their digits, and so have the products."""
+
 
 def are_clearly_independent(matrix):
     """
@@ -88,7 +91,7 @@ def square_triangle(matrix):
     """
     n, size = matrix.shape
     filled = np.flatnonzero(matrix.any(axis=0))
-    gram = (matrix.T @ matrix)[np.ix_(filled, filled)]
+    gram = _products(matrix)[np.ix_(filled, filled)]
     first = _root_of(gram, n)
     if first is None:
         found = triangle_of_qr(matrix)
@@ -108,12 +111,20 @@ def square_triangle(matrix):
 
 def _root(matrix):
     """The Cholesky factor of the cross-products, or None."""
-    return _root_of(matrix.T @ matrix, len(matrix)) if _is_tall(*matrix.shape) else None
+    return _root_of(_products(matrix), len(matrix)) if _is_tall(*matrix.shape) else None
+
+
+def _products(matrix):
+    """Cross-products, infinite where they are beyond the range of floats."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return matrix.T @ matrix
 
 
 def _root_of(gram, n):
     """The Cholesky factor of the cross-products over n rows, or None."""
-    if not _is_tall(n, len(gram)):
+    squares = np.diagonal(gram)
+    is_accurate = ((squares > SMALLEST) & (squares < LARGEST)).all()
+    if not (is_accurate and _is_tall(n, len(gram))):
         return None
     try:
         root = np.linalg.cholesky(gram)

@@ -76,6 +76,14 @@ def test_a_second_round_restores_the_digits_of_a_triangle(monkeypatch):
     assert two < 1e-14 < one
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", [1e-161, 1e-158, 1e152])
+def test_products_out_of_range_are_not_formed(unit):
+    matrix = columns(p=2) / 10.0 ** np.linspace(-80, 80, 2)
+    found = square_triangle(matrix * [1.0, unit]) / [1.0, unit]
+    assert_allclose(np.abs(found), np.abs(np.linalg.qr(matrix, mode="r")), rtol=1e-12)
+
+
 def test_few_rows_have_a_square_triangle():
     matrix = np.arange(6.0).reshape(2, 3) + np.eye(2, 3)
     found = square_triangle(matrix)
