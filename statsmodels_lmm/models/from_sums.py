@@ -132,8 +132,8 @@ def model_from_sums(
     model.initialize()
     model._set_up(random, dict.fromkeys(cls._sides), check_levels, rank, source)
     model.n_dropped, model.missing_counts = n_dropped, dict(missing_counts or {})
-    model.side_names = {"weights": weights_name, "offset": offset_name}
-    model.side_names["subset"] = subset
+    names = {"weights": weights_name, "offset": offset_name, "subset": subset}
+    model.side_names = names
     model.endog = model.exog = data.endog = data.exog = None
     return model
 

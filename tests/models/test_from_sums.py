@@ -289,5 +289,5 @@ def test_what_is_kept_beside_the_sums():
     )
     assert model.n_dropped == 3
     assert model.missing_counts == {"x": 3}
-    assert model.side_names == {"weights": "w", "offset": "o"}
+    assert model.side_names == {"weights": "w", "offset": "o", "subset": None}
     assert "3 incomplete rows were dropped" in str(model.fit().summary())
