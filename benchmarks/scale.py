@@ -353,8 +353,13 @@ def glmm(shape, data):
 @cache
 def cluster():
     """A client of two processes on this machine, each with one thread."""
+    import dask
     from distributed import Client, LocalCluster
 
+    # as the page on large data advises
+    place = "distributed.nanny.pre-spawn-environ.MALLOC_"
+    sizes = {"TRIM_THRESHOLD_": 2**26, "MMAP_THRESHOLD_": 2**25}
+    dask.config.set({place + name: size for name, size in sizes.items()})
     processes = LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=None
     )
