@@ -363,6 +363,8 @@ def _unpack_levels(sums, arrays):
             places = [each.astype(kind) for each in places]
             if shape != (n_levels[i] * sizes[i], n_levels[j] * sizes[j]):
                 raise ValueError(f"{name} have shape {shape}")
+            if not np.isfinite(data).all():
+                raise ValueError(f"{name} are not finite")
             parts = data.astype(float), *places
             matrix = sparse.csr_array(parts, shape=shape)
             matrix.check_format(full_check=True)

@@ -179,6 +179,7 @@ def test_files_of_the_first_version_are_read(tmp_path):
         ({"counts": [1, 2, -3, 4]}, DataError, "counts"),
         ({"links 0 1 shape": np.array([3, 3])}, DataError, "links"),
         ({"links 0 1 indices": np.array([10**6])}, DataError, "damaged"),
+        ({"links 0 1 data": np.array([np.nan])}, DataError, "not finite"),
         ({"values g": np.zeros(15, dtype=int)}, DataError, "twice"),
     ],
 )
