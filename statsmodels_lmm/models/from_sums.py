@@ -132,8 +132,11 @@ def model_from_sums(
     model.initialize()
     model._set_up(random, dict.fromkeys(cls._sides), check_levels, rank, source)
     model.n_dropped, model.missing_counts = n_dropped, dict(missing_counts or {})
-    names = {"weights": weights_name, "offset": offset_name, "subset": subset}
-    model.side_names = names
+    model.side_names = {
+        "weights": weights_name,
+        "offset": offset_name,
+        "subset": subset,
+    }
     model.endog = model.exog = data.endog = data.exog = None
     return model
 
