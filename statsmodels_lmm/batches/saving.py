@@ -17,6 +17,7 @@ from statsmodels_lmm.batches.complete_rows import Counts, Wanted
 from statsmodels_lmm.batches.levels import Factor, Values
 from statsmodels_lmm.batches.recipe import Recipe, formulas_of
 from statsmodels_lmm.batches.sums import Sums
+from statsmodels_lmm.core.algebra.whole_numbers import compact
 from statsmodels_lmm.core.rows.growing_links import total
 from statsmodels_lmm.core.rows.growing_sums import GrowingSums
 from statsmodels_lmm.exceptions import DataError, FormulaError
@@ -173,17 +174,8 @@ def _pack_levels(sums, arrays):
     for (i, j), parts in sums.links.items():
         matrix = total(parts)
         for part in LINKS:
-            arrays[f"links {i} {j} {part}"] = _compact(getattr(matrix, part))
+            arrays[f"links {i} {j} {part}"] = compact(getattr(matrix, part))
         arrays[f"links {i} {j} shape"] = np.array(matrix.shape)
-
-
-def _compact(numbers):
-    """Whole numbers in the smallest type that holds them, others as they are."""
-    highest = numbers.max(initial=0)
-    if not (numbers.min(initial=0) >= 0 and highest < 2**31):
-        return numbers
-    small = numbers.astype(np.min_scalar_type(int(highest)))
-    return small if (small == numbers).all() else numbers
 
 
 def unpacked(content):

@@ -166,16 +166,13 @@ class SparseCoupling:
 
     def _gram_by_weight(self, weights):
         """The gram for weights (l,), of which many may be equal as they were before."""
-        split = self._layout.split
-        known = self._classes.get("kept")
-        found = known and known.gram(self.matrix, weights)
-        if found is None:
+        split, known = self._layout.split, self._classes.get("kept")
+        if known is None or not known.fit(weights):
             known = EqualWeights.of(self.matrix, weights, split)
             self._classes["kept"] = known
-            found = known and known.gram(self.matrix, weights)
-        if found is None:
-            found = split.gram(self.matrix, self._weighted(weights[:, None, None]))
-        return found
+        if known is None:
+            return split.gram(self.matrix, self._weighted(weights[:, None, None]))
+        return known.gram(self.matrix, weights)
 
     def _weighted(self, weights):
         """W_g T_g of all levels, with the pattern of T, for symmetric W_g."""

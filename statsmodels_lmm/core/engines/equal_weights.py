@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.whole_numbers import compact
 from statsmodels_lmm.core.engines.column_split import ColumnSplit
 
 MOST = 2**27
@@ -60,7 +61,7 @@ class EqualWeights:
         EqualWeights or None
             None if most levels would be of no class.
         """
-        size = np.int16().nbytes if (matrix.data % 1.0 == 0.0).all() else 8
+        size = 2 if (matrix.data % 1.0 == 0.0).all() else 8
         most = MOST // (size * matrix.shape[1] ** 2)
         _, labels, counts = np.unique(weights, return_inverse=True, return_counts=True)
         largest = np.argsort(-counts, kind="stable")[:most]
@@ -68,9 +69,14 @@ class EqualWeights:
             return None
         levels = tuple(np.flatnonzero(labels == each) for each in largest)
         parts = [matrix[each] for each in levels]
-        grams = tuple(_compact(split.gram(part, part)) for part in parts)
+        grams = tuple(compact(split.gram(part, part), signed=True) for part in parts)
         rest = np.flatnonzero(~np.isin(labels, largest))
         return cls(split, levels, grams, rest)
+
+    def fit(self, weights):
+        """Whether the levels of each class have the same weight now, of (l,)."""
+        tolerance = SAME * np.abs(weights).max()
+        return all(np.ptp(weights[levels]) <= tolerance for levels in self.levels)
 
     def gram(self, matrix, weights):
         """
@@ -81,31 +87,18 @@ class EqualWeights:
         matrix : csr_array
             T as before.
         weights : ndarray
-            Any weights, shape (l,).
+            Weights that `fit` the classes, shape (l,).
 
         Returns
         -------
-        ndarray or None
-            Shape (q, q), of which only the lower triangle is valid; None if levels of a
-            class have different weights now.
+        ndarray
+            Shape (q, q), of which only the lower triangle is valid.
         """
-        tolerance = SAME * np.abs(weights).max()
-        each = [weights[levels] for levels in self.levels]
-        if any(np.ptp(some) > tolerance for some in each):
-            return None
         part = matrix[self.rest]
         scaled = part.copy()
         scaled.data *= np.repeat(weights[self.rest], np.diff(part.indptr))
         total = self.split.gram(part, scaled)
         product = np.empty_like(total)
-        for some, gram in zip(each, self.grams):
-            total += np.multiply(gram, some[0], out=product)
+        for levels, gram in zip(self.levels, self.grams):
+            total += np.multiply(gram, weights[levels[0]], out=product)
         return total
-
-
-def _compact(gram):
-    """Whole numbers in a small type, and other numbers as they are."""
-    largest = np.abs(gram).max()
-    if (gram % 1.0).any() or largest >= 2**31:
-        return gram
-    return gram.astype(np.min_scalar_type(-1 - int(largest)))
