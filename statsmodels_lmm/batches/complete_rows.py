@@ -227,10 +227,30 @@ def _check_one_kind(column, name):
     kinds = {kind_of_levels(column.loc[[row]]): row for row in first.index[::-1]}
     if len(kinds) > 1:
         (known, _), (found, row) = list(kinds.items())[::-1][:2]
-        raise DataError(
-            f"grouping column '{name}' mixes {known} and {found}, which would be "
-            f"different levels: it holds {found} in row {row}; convert the column"
-        )
+        raise mixed_levels(name, known, found, f"row {row}")
+
+
+def mixed_levels(name, known, found, where):
+    """
+    The error for a grouping column of values of two kinds.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    known, found : str
+        The kinds, see `kind_of_levels`.
+    where : str
+        Where those of the second kind are.
+
+    Returns
+    -------
+    DataError
+    """
+    return DataError(
+        f"grouping column '{name}' mixes {known} and {found}, which would be different "
+        f"levels: it holds {found} in {where}; convert the column"
+    )
 
 
 def kind_of(column):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from statsmodels_lmm.batches.complete_rows import Counts, kind_of_levels
+from statsmodels_lmm.batches.complete_rows import Counts, kind_of_levels, mixed_levels
 from statsmodels_lmm.batches.levels import Factor, Values, value_order
 from statsmodels_lmm.batches.recipe import Recipe
 from statsmodels_lmm.core.rows.growing_links import (
@@ -155,16 +155,9 @@ class Sums:
         """Reject grouping values of another kind than before, such as 1 and "1"."""
         for name, values in self.values.items():
             if len(values) and len(groups[name]):
-                known, found = (
-                    kind_of_levels(values.first),
-                    kind_of_levels(groups[name]),
-                )
-                if known != found:
-                    raise DataError(
-                        f"grouping column '{name}' mixes {known} and {found}, which "
-                        f"would be different levels: it holds {found} in {where}; "
-                        "convert the column"
-                    )
+                kinds = kind_of_levels(values.first), kind_of_levels(groups[name])
+                if len(set(kinds)) > 1:
+                    raise mixed_levels(name, *kinds, where)
 
     def _place(self, rows):
         """Choose the shifts: the means of the first rows."""
