@@ -90,9 +90,11 @@ def square_triangle(matrix):
         The upper triangle, shape (p, p), whose rows may have either sign.
     """
     n, size = matrix.shape
-    filled = np.flatnonzero(matrix.any(axis=0))
-    gram = _products(matrix)[np.ix_(filled, filled)]
-    first = _root_of(gram, n)
+    first = None
+    if _is_tall(n, size):
+        filled = np.flatnonzero(matrix.any(axis=0))
+        gram = _products(matrix)[np.ix_(filled, filled)]
+        first = _root_of(gram)
     if first is None:
         found = triangle_of_qr(matrix)
         return np.vstack([found, np.zeros((size - len(found), size))])
@@ -111,7 +113,7 @@ def square_triangle(matrix):
 
 def _root(matrix):
     """The Cholesky factor of the cross-products, or None."""
-    return _root_of(_products(matrix), len(matrix)) if _is_tall(*matrix.shape) else None
+    return _root_of(_products(matrix)) if _is_tall(*matrix.shape) else None
 
 
 def _products(matrix):
@@ -120,11 +122,10 @@ def _products(matrix):
         return matrix.T @ matrix
 
 
-def _root_of(gram, n):
-    """The Cholesky factor of the cross-products over n rows, or None."""
+def _root_of(gram):
+    """The Cholesky factor of cross-products, or None."""
     squares = np.diagonal(gram)
-    is_accurate = ((squares > SMALLEST) & (squares < LARGEST)).all()
-    if not (is_accurate and _is_tall(n, len(gram))):
+    if not ((squares > SMALLEST) & (squares < LARGEST)).all():
         return None
     try:
         root = np.linalg.cholesky(gram)

@@ -138,9 +138,13 @@ class ProfiledFunction:
         return replace(self, curve=curve)
 
     def interval(self, alpha):
-        """Lower and upper limit; NaN where the curve could not be followed."""
+        """
+        Lower and upper limit, for a curve `extended` so far.
+
+        A limit is NaN where the curve could not be followed.
+        """
         height = float(stats.norm.isf(alpha / 2.0))
-        curve, hold = self.extended(alpha).curve, self.curve.constraint
+        curve, hold = self.curve, self.curve.constraint
         ends = []
         for side, end, limit in zip((-1.0, 1.0), (hold.lower, hold.upper), self.range):
             at = curve.crossing(side, height)

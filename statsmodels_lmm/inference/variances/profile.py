@@ -183,8 +183,8 @@ class ProfileLikelihood(Brief):
         rows = [_interval(p, height, self.spacing) for p in self.parameters]
         index = pd.Index([p.label for p in self.parameters], name="parameter")
         table = pd.DataFrame(rows, index, ["lower", "upper"], dtype=float)
-        if self.mc_se:
-            table.attrs["mc_se"] = self.mc_se
+        if error := self.mc_se:
+            table.attrs["mc_se"] = error
         lost = table.index[table.isna().any(axis=1)]
         if len(lost):
             warn(
